@@ -1,0 +1,1 @@
+"""CallGear (CoMagic, UIS): templates, stories, and the reader that says what they mean."""
