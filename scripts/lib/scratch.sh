@@ -4,6 +4,7 @@
 #   scratch_open [keep]           makes $SCRATCH and sets the traps; needs common.sh
 #   spawn NAME COMMAND...         starts a role: TERM and time to drain at the end
 #   spawn_service NAME COMMAND... starts a service whose data nobody wants: killed at the end
+#   at_the_end CODE               the script may define it: its last words, which give the exit code
 #   step COMMAND...               runs a command that a signal ends at once; returns its code
 #
 # Each process leads a session of its own: so all that it starts can be ended with it, and Ctrl-C
@@ -124,5 +125,6 @@ scratch_close() {
 	elif [[ -n $SCRATCH ]]; then
 		rm -rf -- "$SCRATCH"
 	fi
+	! declare -F at_the_end >/dev/null || at_the_end "$rc" || rc=$?
 	exit "$rc"
 }
