@@ -1,0 +1,177 @@
+/*
+ * log.h - the log as roles see it: topics with partitions, transactions, consumer groups, fencing
+ *
+ * An operation table stands behind it, so that a role never meets a client library: back end kafka/
+ * is the product (a simulated one follows). Topics are the contract's (contract.md 3); their real
+ * names carry the prefix. Every call that may wait takes a deadline or is bounded as its comment
+ * says.
+ *
+ * Errors: 0 or a count is success. Negative values are verdicts of what to do next:
+ *   -EAGAIN   try again later; nothing has happened (queue full, broker not reachable)
+ *   -ECANCELED abort: the transaction is gone; drop all partitions and take them over again (ABORT)
+ *   -EPIPE    fenced or fatal: this handle is dead, free it and make a new one (FATAL)
+ *   -EMSGSIZE the message can never be taken
+ *   -EINVAL, -ENOMEM as ever
+ */
+#ifndef CS_LOG_LOG_H
+#define CS_LOG_LOG_H
+
+#include "base/cfg.h"
+#include "base/slice.h"
+
+enum topic {
+	TOPIC_EVENTS,
+	TOPIC_LIVE,
+	TOPIC_CALLS,
+	TOPIC_STATE,
+	TOPIC_TASKS,
+	TOPIC_DELIVERIES,
+	TOPIC_DEAD,
+	TOPICS_N /* those of later roles join here */
+};
+const char *topic_text(enum topic topic); /* without prefix */
+
+struct log_msg {
+	enum topic topic;
+	int32_t partition;
+	int64_t offset;
+	int64_t append_ms; /* the broker's time where the topic says LogAppendTime, else the
+			      producer's */
+	struct slice key, value;
+	bool tombstone; /* value is null */
+};
+
+#define LOG_ANY_PARTITION (-1) /* murmur2_random over the key */
+#define LOG_BEGIN         (-2)
+#define LOG_END           (-1)
+
+/* ---- the handle ---- */
+
+struct log;
+/* Connects to nothing yet. cfg is borrowed. 0, -EINVAL with a text in problem (bad property),
+ * -ENOMEM. */
+CHECKED int log_open(const struct cfg *cfg, struct log **ret, struct buf *problem);
+void log_close(struct log *log);
+/*
+ * Creates missing topics with the contract's settings and checks those that exist. Waits until
+ * deadline (clock_mono_ms) for a broker. 0; -EAGAIN not reachable; -EINVAL with a text in problem:
+ * an existing topic does not fit (name, what, what is wanted).
+ */
+CHECKED int log_setup_topics(struct log *log, int64_t deadline_ms, struct buf *problem);
+/* Partitions of a topic; -EAGAIN, -ENOENT. Waits until deadline. */
+CHECKED int log_partitions(struct log *log, enum topic topic, int64_t deadline_ms);
+
+/* ---- appending outside transactions: idempotent, acks=all ---- */
+
+struct log_appender;
+/* err 0: the log has it durably. -EAGAIN: the time for it is over, it may still arrive. -EMSGSIZE.
+ * -EPIPE. */
+typedef void log_acked_fn(void *arg, int err);
+/* timeout_ms bounds how long a message is tried. 0, -ENOMEM, -EINVAL. */
+CHECKED int log_appender_new(struct log *log, int64_t timeout_ms, struct log_appender **ret);
+/* Copies key and value. 0: acked is called exactly once, from log_appender_poll or _free.
+ * -EAGAIN queue full; -EMSGSIZE; -EPIPE fatal: make a new appender. On error acked is not called.
+ * Thread: any. */
+CHECKED int log_append(struct log_appender *a, enum topic topic, int32_t partition,
+		       struct slice key, struct slice value, log_acked_fn *acked, void *arg);
+/* Runs acknowledgements in this thread for up to timeout_ms; how many were run. */
+int log_appender_poll(struct log_appender *a, int timeout_ms);
+/* A descriptor that becomes readable when there are acknowledgements (an eventfd); it is the
+ * appender's. */
+int log_appender_fd(struct log_appender *a);
+size_t log_appender_queued(const struct log_appender *a);
+/* Waits for all until deadline (polls). 0 or -ETIMEDOUT. */
+CHECKED int log_appender_drain(struct log_appender *a, int64_t deadline_ms);
+/* What is still queued is given up: acked(-EPIPE). NULL allowed. */
+void log_appender_free(struct log_appender *a);
+
+/* ---- a worker: one consumer in a group and one transactional producer ---- */
+
+struct log_part {
+	enum topic topic;
+	int32_t partition;
+	int64_t offset; /* where to begin, or what was consumed next */
+};
+
+struct log_worker;
+struct log_worker_hooks {
+	void *arg;
+	/*
+	 * Partitions come: called inside log_worker_poll, no transaction is open. The hook takes
+	 * each over, puts the offset to begin at into parts[i].offset (it comes filled with the
+	 * group's committed offset, LOG_BEGIN when there is none) and returns 0; a negative value
+	 * leaves the group (log_worker_poll returns it).
+	 */
+	int (*assigned)(void *arg, struct log_part *parts, size_t parts_n);
+	/*
+	 * Partitions go. lost false: they are still ours; commit what is open before returning.
+	 * lost true: they are not; drop them. Called inside log_worker_poll and log_worker_free.
+	 */
+	void (*revoked)(void *arg, const struct log_part *parts, size_t parts_n, bool lost);
+};
+
+/* role gives the group `<prefix><role>`; transactional_id as in design.md (prefix included).
+ * topics 1..4. */
+CHECKED int log_worker_new(struct log *log, const char *role, const char *transactional_id,
+			   const enum topic *topics, size_t topics_n,
+			   const struct log_worker_hooks *hooks, struct log_worker **ret);
+/*
+ * The next message, at most timeout_ms away. 1 with *ret (valid until log_msg_done), 0 none, or a
+ * verdict. Hooks run in here. Messages that are read-committed only.
+ */
+CHECKED int log_worker_poll(struct log_worker *w, int timeout_ms, struct log_msg *ret);
+void log_msg_done(struct log_worker *w);
+/* Has everything up to the end of the partition been read, as far as the client knows? lag in
+ * messages; -1 unknown. */
+int64_t log_worker_lag(struct log_worker *w, enum topic topic, int32_t partition);
+/* Takes one message more out of the way: go back to offset (after an abort). 0 or a verdict. */
+CHECKED int log_worker_seek(struct log_worker *w, enum topic topic, int32_t partition,
+			    int64_t offset);
+/* Stop or go on fetching one partition; what was fetched comes again after resume. */
+CHECKED int log_worker_pause(struct log_worker *w, enum topic topic, int32_t partition, bool pause);
+
+/* A transaction. begin is implied by the first produce or offsets. Bounded by the producer's
+ * time-outs (10 s). */
+CHECKED int log_txn_produce(struct log_worker *w, enum topic topic, int32_t partition,
+			    struct slice key, struct slice value, bool tombstone);
+/* parts[i].offset: the next one to be read. */
+CHECKED int log_txn_commit(struct log_worker *w, const struct log_part *parts, size_t parts_n);
+/* 0, or -EPIPE. */
+CHECKED int log_txn_abort(struct log_worker *w);
+bool log_txn_open(const struct log_worker *w);
+/* Leaves the group (revoked runs), aborts what is open. Waits 5 s at the most. NULL allowed. */
+void log_worker_free(struct log_worker *w);
+
+/* The group's committed offset from a read-committed handle: waits for pending transactions
+ * (design.md "Taking over", step 1), until deadline. 0 with *ret (LOG_BEGIN: none); -EAGAIN. */
+CHECKED int log_committed(struct log_worker *w, enum topic topic, int32_t partition,
+			  int64_t deadline_ms, int64_t *ret);
+/* The high watermark as a read-uncommitted reader sees it. 0 or -EAGAIN. */
+CHECKED int log_high_watermark(struct log *log, enum topic topic, int32_t partition,
+			       int64_t deadline_ms, int64_t *ret);
+
+/* ---- reading outside groups ---- */
+
+/* Returns 0 to go on, 1 to stop, negative to fail with it. */
+typedef int log_read_fn(void *arg, const struct log_msg *msg);
+/*
+ * Reads one partition read-committed from offset `from` (LOG_BEGIN: the first there is) until its
+ * end of partition stands at or past `until` (a high watermark; transaction markers count). each is
+ * called for every message. 0 done; 1 stopped by each; -EAGAIN at the deadline; each's error.
+ */
+CHECKED int log_read_partition(struct log *log, enum topic topic, int32_t partition, int64_t from,
+			       int64_t until, int64_t deadline_ms, log_read_fn *each, void *arg);
+
+/* A reader of whole topics, for commands: from a time on (ms; LOG_BEGIN all, LOG_END only what is
+ * new). */
+struct log_reader;
+CHECKED int log_reader_new(struct log *log, const enum topic *topics, size_t topics_n,
+			   int64_t from_ms, int64_t deadline_ms, struct log_reader **ret);
+/* 1 with *ret (valid until the next call); 0 nothing within timeout_ms; 2 every partition is read
+ * to the end it had at the start (told once); or a verdict. */
+CHECKED int log_reader_next(struct log_reader *r, int timeout_ms, struct log_msg *ret);
+/* Messages between where it stands and the end; for a progress line. */
+int64_t log_reader_left(struct log_reader *r);
+void log_reader_free(struct log_reader *r);
+
+#endif
