@@ -64,7 +64,8 @@ class Cast:
         self.people = employees(account.name, index)
         self.stranger = {"id": str(48099 + 100 * index)}  # no account's config knows this id
         self.app_id = 4000 + index
-        self._next = 7312450000 + 50_000_000 * index
+        # Runs of different seeds do not meet, so that several may pass through the same topics.
+        self._next = 7312450000 + 50_000_000 * index + 10_000_000_000 * rng.randrange(100_000)
         self._lines = [f"4420794{601 + index}{n:02d}" for n in range(4)]
 
     def session(self) -> int:
