@@ -1,0 +1,317 @@
+#include "wire/json_out.h"
+
+/*
+ * A text is copied eight bytes at a time until one needs care; only what is behind that goes the
+ * slow way. Most texts of events never leave the fast loop.
+ */
+#define ONES UINT64_C(0x0101010101010101)
+#define TOPS UINT64_C(0x8080808080808080)
+
+/* Room for n more bytes behind the text so far; NULL (and bad) without. */
+static inline char *room(struct json_out *j, size_t n)
+{
+	struct buf *b = j->buf;
+
+	if (UNLIKELY(b->bad) || !buf_reserve(b, n))
+		return NULL;
+	return b->p + b->n;
+}
+
+static inline char *put_comma(struct json_out *j, char *p)
+{
+	if (j->comma)
+		*p++ = ',';
+	return p;
+}
+
+/* The value that ends at p is written; the next member or element needs a comma. */
+static inline void done(struct json_out *j, const char *p)
+{
+	j->buf->n = (size_t)(p - j->buf->p);
+	j->comma = true;
+}
+
+static void open_with(struct json_out *j, char bracket)
+{
+	char *p = room(j, 2);
+
+	if (!p)
+		return;
+	p = put_comma(j, p);
+	*p++ = bracket;
+	done(j, p);
+	j->comma = false;
+}
+
+static void close_with(struct json_out *j, char bracket)
+{
+	char *p = room(j, 1);
+
+	if (!p)
+		return;
+	*p++ = bracket;
+	done(j, p);
+}
+
+void jo_begin_object(struct json_out *j)
+{
+	open_with(j, '{');
+}
+
+void jo_end_object(struct json_out *j)
+{
+	close_with(j, '}');
+}
+
+void jo_begin_array(struct json_out *j)
+{
+	open_with(j, '[');
+}
+
+void jo_end_array(struct json_out *j)
+{
+	close_with(j, ']');
+}
+
+void jo_key(struct json_out *j, struct slice key)
+{
+	char *p = room(j, key.n + 4);
+
+	if (!p)
+		return;
+	p = put_comma(j, p);
+	*p++ = '"';
+	memcpy(p, key.p, key.n);
+	p += key.n;
+	*p++ = '"';
+	*p++ = ':';
+	done(j, p);
+	j->comma = false;
+}
+
+/* The top bit of each byte that is a control character, a quote, a backslash or no ASCII; above
+ * the first such byte there may be false ones. */
+static inline uint64_t special(uint64_t w)
+{
+	return (w | (w - 0x20 * ONES) | ((w ^ ('"' * ONES)) - ONES) |
+		((w ^ ('\\' * ONES)) - ONES)) &
+	       TOPS;
+}
+
+static inline bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+/* Length of the UTF-8 sequence (RFC 3629) of two bytes or more at p; 0 when there is none. */
+static size_t sequence(const unsigned char *p, size_t left)
+{
+	unsigned char first = p[0], low = 0x80, high = 0xbf;
+	size_t n = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+
+	if (first < 0xc2 || first > 0xf4 || n > left)
+		return 0;
+	if (first == 0xe0)
+		low = 0xa0; /* shorter forms exist */
+	else if (first == 0xed)
+		high = 0x9f; /* surrogates */
+	else if (first == 0xf0)
+		low = 0x90;
+	else if (first == 0xf4)
+		high = 0x8f; /* past U+10FFFF */
+	if (p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return n;
+}
+
+/* How many bytes at p may be written as they are. */
+static size_t plain_run(const unsigned char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n) {
+		size_t length = is_plain(p[i]) ? 1 : p[i] < 0x80 ? 0 : sequence(p + i, n - i);
+
+		if (length == 0)
+			break;
+		i += length;
+	}
+	return i;
+}
+
+static void add_escape(struct buf *b, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+	char code[] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+
+	switch (c) {
+	case '"':
+	case '\\':
+		code[1] = (char)c;
+		break;
+	case '\b':
+		code[1] = 'b';
+		break;
+	case '\f':
+		code[1] = 'f';
+		break;
+	case '\n':
+		code[1] = 'n';
+		break;
+	case '\r':
+		code[1] = 'r';
+		break;
+	case '\t':
+		code[1] = 't';
+		break;
+	default:
+		if (c < 0x20)
+			buf_add(b, code, sizeof(code));
+		else
+			buf_add(b, "\xef\xbf\xbd", 3);
+		return;
+	}
+	buf_add(b, code, 2);
+}
+
+static void add_escaped(struct buf *b, const char *text, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (n > 0) {
+		size_t run = plain_run(p, n);
+
+		buf_add(b, p, run);
+		if (run < n)
+			add_escape(b, p[run++]);
+		p += run;
+		n -= run;
+	}
+}
+
+void jo_text(struct json_out *j, struct slice s)
+{
+	char *p = room(j, s.n + 3);
+	size_t i = 0;
+
+	if (!p)
+		return;
+	p = put_comma(j, p);
+	*p++ = '"';
+	for (; s.n - i >= 8; i += 8) {
+		uint64_t w;
+
+		memcpy(&w, s.p + i, 8);
+		if (special(w))
+			break;
+		memcpy(p + i, &w, 8);
+	}
+	for (; i < s.n && is_plain((unsigned char)s.p[i]); i++)
+		p[i] = s.p[i];
+	p += i;
+	if (LIKELY(i == s.n)) {
+		*p++ = '"';
+		done(j, p);
+		return;
+	}
+	done(j, p);
+	add_escaped(j->buf, s.p + i, s.n - i);
+	buf_add_char(j->buf, '"');
+}
+
+void jo_int(struct json_out *j, int64_t v)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+	uint64_t size = v < 0 ? -(uint64_t)v : (uint64_t)v;
+	char *p = room(j, sizeof(digits) + 2);
+
+	if (!p)
+		return;
+	p = put_comma(j, p);
+	if (v < 0)
+		*p++ = '-';
+	do {
+		digits[--at] = (char)('0' + size % 10);
+		size /= 10;
+	} while (size);
+	memcpy(p, digits + at, sizeof(digits) - at);
+	done(j, p + sizeof(digits) - at);
+}
+
+void jo_bool(struct json_out *j, bool v)
+{
+	jo_raw(j, v ? SLICE("true") : SLICE("false"));
+}
+
+void jo_time(struct json_out *j, int64_t ms)
+{
+	char *p = room(j, TIME_ISO_LEN + 3);
+
+	if (!p)
+		return;
+	p = put_comma(j, p);
+	*p++ = '"';
+	time_iso_write(ms, p);
+	p += TIME_ISO_LEN;
+	*p++ = '"';
+	done(j, p);
+}
+
+void jo_uuid(struct json_out *j, const struct uuid *id)
+{
+	char *p = room(j, UUID_TEXT_LEN + 3);
+
+	if (!p)
+		return;
+	p = put_comma(j, p);
+	*p++ = '"';
+	uuid_write(id, p);
+	p += UUID_TEXT_LEN;
+	*p++ = '"';
+	done(j, p);
+}
+
+void jo_raw(struct json_out *j, struct slice json)
+{
+	char *p = room(j, json.n + 1);
+
+	if (!p)
+		return;
+	p = put_comma(j, p);
+	if (json.n)
+		memcpy(p, json.p, json.n);
+	done(j, p + json.n);
+}
+
+/* Up to three bytes as four characters (RFC 4648 4). */
+static void base64_group(const unsigned char *in, size_t n, char *out)
+{
+	static const char alphabet[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	uint32_t bits = (uint32_t)in[0] << 16 | (n > 1 ? (uint32_t)in[1] << 8 : 0) |
+			(n > 2 ? (uint32_t)in[2] : 0);
+
+	out[0] = alphabet[bits >> 18];
+	out[1] = alphabet[bits >> 12 & 63];
+	out[2] = n > 1 ? alphabet[bits >> 6 & 63] : '=';
+	out[3] = n > 2 ? alphabet[bits & 63] : '=';
+}
+
+void jo_base64(struct json_out *j, struct slice bytes)
+{
+	char *p = room(j, bytes.n / 3 * 4 + 7);
+
+	if (!p)
+		return;
+	p = put_comma(j, p);
+	*p++ = '"';
+	for (size_t i = 0; i < bytes.n; i += 3, p += 4)
+		base64_group((const unsigned char *)bytes.p + i, MIN(bytes.n - i, 3), p);
+	*p++ = '"';
+	done(j, p);
+}
