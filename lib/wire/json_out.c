@@ -1,5 +1,7 @@
 #include "wire/json_out.h"
 
+#include "wire/base64.h"
+
 /*
  * A text is copied eight bytes at a time until one needs care; only what is behind that goes the
  * slow way. Most texts of events never leave the fast loop.
@@ -288,30 +290,15 @@ void jo_raw(struct json_out *j, struct slice json)
 	done(j, p + json.n);
 }
 
-/* Up to three bytes as four characters (RFC 4648 4). */
-static void base64_group(const unsigned char *in, size_t n, char *out)
-{
-	static const char alphabet[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	uint32_t bits = (uint32_t)in[0] << 16 | (n > 1 ? (uint32_t)in[1] << 8 : 0) |
-			(n > 2 ? (uint32_t)in[2] : 0);
-
-	out[0] = alphabet[bits >> 18];
-	out[1] = alphabet[bits >> 12 & 63];
-	out[2] = n > 1 ? alphabet[bits >> 6 & 63] : '=';
-	out[3] = n > 2 ? alphabet[bits & 63] : '=';
-}
-
 void jo_base64(struct json_out *j, struct slice bytes)
 {
-	char *p = room(j, bytes.n / 3 * 4 + 7);
+	char *p = room(j, BASE64_LEN(bytes.n) + 3);
 
 	if (!p)
 		return;
 	p = put_comma(j, p);
 	*p++ = '"';
-	for (size_t i = 0; i < bytes.n; i += 3, p += 4)
-		base64_group((const unsigned char *)bytes.p + i, MIN(bytes.n - i, 3), p);
+	p += base64_write(bytes, p);
 	*p++ = '"';
 	done(j, p);
 }
