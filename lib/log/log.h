@@ -97,49 +97,62 @@ struct log_worker;
 struct log_worker_hooks {
 	void *arg;
 	/*
-	 * Partitions come: called inside log_worker_poll, no transaction is open. The hook takes
-	 * each over, puts the offset to begin at into parts[i].offset (it comes filled with the
-	 * group's committed offset, LOG_BEGIN when there is none) and returns 0; a negative value
-	 * leaves the group (log_worker_poll returns it).
+	 * Partitions come: called inside log_worker_poll, no transaction is open (see revoked). The
+	 * hook takes each over, puts the offset to begin at into parts[i].offset (it comes filled
+	 * with the group's committed offset, LOG_BEGIN when there is none) and returns 0; a
+	 * negative value leaves the group (log_worker_poll returns it).
 	 */
 	int (*assigned)(void *arg, struct log_part *parts, size_t parts_n);
 	/*
 	 * Partitions go. lost false: they are still ours; commit what is open before returning.
-	 * lost true: they are not; drop them. Called inside log_worker_poll and log_worker_free.
+	 * lost true: they are not; drop them, what is open is aborted behind the hook. parts_n may
+	 * be 0: nothing goes, but partitions are about to come while a transaction is open, so it
+	 * has to be committed now. A transaction that the hook leaves open is aborted, and the poll
+	 * returns -ECANCELED. parts[i].offset is the offset behind the last message polled. Called
+	 * inside log_worker_poll and log_worker_free.
 	 */
 	void (*revoked)(void *arg, const struct log_part *parts, size_t parts_n, bool lost);
 };
 
 /* role gives the group `<prefix><role>`; transactional_id as in design.md (prefix included).
- * topics 1..4. */
+ * topics 1..4. Waits for nothing: the first polls fence the former owner of the transactional id
+ * and join the group; until that is done they answer -EAGAIN. */
 CHECKED int log_worker_new(struct log *log, const char *role, const char *transactional_id,
 			   const enum topic *topics, size_t topics_n,
 			   const struct log_worker_hooks *hooks, struct log_worker **ret);
 /*
- * The next message, at most timeout_ms away. 1 with *ret (valid until log_msg_done), 0 none, or a
- * verdict. Hooks run in here. Messages that are read-committed only.
+ * The next message, at most timeout_ms away. 1 with *ret (valid until log_msg_done or the next
+ * poll), 0 none, or a verdict. Hooks run in here, and may take longer than timeout_ms. Messages
+ * that are read-committed only. -EAGAIN: wait a little and poll again; -EPIPE also when a committed
+ * offset could not be learned within 60 s.
  */
 CHECKED int log_worker_poll(struct log_worker *w, int timeout_ms, struct log_msg *ret);
 void log_msg_done(struct log_worker *w);
 /* Has everything up to the end of the partition been read, as far as the client knows? lag in
  * messages; -1 unknown. */
 int64_t log_worker_lag(struct log_worker *w, enum topic topic, int32_t partition);
-/* Takes one message more out of the way: go back to offset (after an abort). 0 or a verdict. */
+/* Goes back to offset (after an abort): the next message of that partition is the first one at or
+ * behind it. 0 or a verdict. Not inside the hooks. */
 CHECKED int log_worker_seek(struct log_worker *w, enum topic topic, int32_t partition,
 			    int64_t offset);
 /* Stop or go on fetching one partition; what was fetched comes again after resume. */
 CHECKED int log_worker_pause(struct log_worker *w, enum topic topic, int32_t partition, bool pause);
 
-/* A transaction. begin is implied by the first produce or offsets. Bounded by the producer's
- * time-outs (10 s). */
+/*
+ * A transaction. begin is implied by the first produce or offsets. Bounded by the producer's
+ * time-outs (10 s). 0; -EMSGSIZE, nothing has happened; -ECANCELED: the transaction has been
+ * aborted, none is open; -EPIPE. Never -EAGAIN: produce waits while the queue is full.
+ */
 CHECKED int log_txn_produce(struct log_worker *w, enum topic topic, int32_t partition,
 			    struct slice key, struct slice value, bool tombstone);
-/* parts[i].offset: the next one to be read. */
+/* parts[i].offset: the next one to be read. With neither messages nor parts there is nothing to
+ * commit: 0. After -EPIPE it may have been committed or not. */
 CHECKED int log_txn_commit(struct log_worker *w, const struct log_part *parts, size_t parts_n);
-/* 0, or -EPIPE. */
+/* 0 (also when none is open), or -EPIPE. */
 CHECKED int log_txn_abort(struct log_worker *w);
 bool log_txn_open(const struct log_worker *w);
-/* Leaves the group (revoked runs), aborts what is open. Waits 5 s at the most. NULL allowed. */
+/* Leaves the group (revoked runs, and may still commit), aborts what is open. Waits 5 s at the most
+ * beside the hook. NULL allowed. */
 void log_worker_free(struct log_worker *w);
 
 /* The group's committed offset from a read-committed handle: waits for pending transactions
