@@ -49,23 +49,27 @@ void dialect_scratch_free(struct dialect_scratch *s);
 /* n bytes that live until the next dialect_decode with this scratch; NULL without memory. */
 void *dialect_scratch_alloc(struct dialect_scratch *s, size_t n);
 
+struct dialect_door;
+
 struct dialect {
 	const char *source; /* as config writes it */
-	/* Authentication first, then the content (rules.md 2, 3). res is zeroed before. 0 or
-	 * -ENOMEM. */
+	/* Authentication first, then the content (rules.md 2, 3). The method is GET or POST; res is
+	 * ready for an event: absent fields, account and source. 0 or -ENOMEM. */
 	int (*decode)(const struct cfg_account *account, const struct vendor_request *req,
-		      struct dialect_scratch *s, struct dialect_result *res);
+		      const struct dialect_door *door, struct dialect_scratch *s,
+		      struct dialect_result *res);
 };
 
 const struct dialect *dialect_find(struct slice source); /* NULL: not in this version */
 
 /* What ingest and `decode` call: method allowed, token or network, the dialect, employees, raw,
- * event id. 0 or -ENOMEM. */
+ * event id. A source that is not in this version is refused with 404. 0 or -ENOMEM. */
 CHECKED int dialect_decode(const struct cfg_account *account, const struct vendor_request *req,
 			   struct dialect_scratch *s, struct dialect_result *res);
 
-/* The dead letter of an authentic, undecodable request (rules.md 9), as JSON; id is a UUID over
- * account, source and the body's hash, so that a repetition has the same. */
+/* The dead letter of an authentic, undecodable request (rules.md 9), as JSON: its original is the
+ * request as in an event's raw, whatever keep_raw says. id is a UUID over account, source, path,
+ * query and body, so that a repetition has the same. Without memory out turns bad. */
 void dialect_dead_letter(const struct cfg_account *account, const struct vendor_request *req,
 			 const char *why, struct buf *out);
 
