@@ -79,32 +79,33 @@ void uuid_write(const struct uuid *id, char out[UUID_TEXT_LEN])
 	}
 }
 
-static int nibble(char c)
+/* 0..15, or more than that for what is no hex digit; without branches, as ids are hot. */
+static unsigned nibble(char c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20; /* to lower case */
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	unsigned digit = (unsigned)(unsigned char)c - '0',
+		 letter = ((unsigned)(unsigned char)c | 0x20) - 'a';
+
+	return digit <= 9 ? digit : letter <= 5 ? letter + 10 : 0xff;
 }
 
 int uuid_read(struct slice text, struct uuid *ret)
 {
+	static const uint8_t pairs[UUID_LEN] = { 0,  2,  4,  6,  9,  11, 14, 16,
+						 19, 21, 24, 26, 28, 30, 32, 34 };
 	struct uuid id;
-	size_t at = 0;
+	unsigned seen = 0;
 
-	if (text.n != UUID_TEXT_LEN)
+	if (text.n != UUID_TEXT_LEN || text.p[8] != '-' || text.p[13] != '-' || text.p[18] != '-' ||
+	    text.p[23] != '-')
 		return -EINVAL;
 	for (size_t i = 0; i < UUID_LEN; i++) {
-		int high, low;
+		unsigned high = nibble(text.p[pairs[i]]), low = nibble(text.p[pairs[i] + 1]);
 
-		if (is_dash(at) && text.p[at++] != '-')
-			return -EINVAL;
-		high = nibble(text.p[at++]);
-		low = nibble(text.p[at++]);
-		if (high < 0 || low < 0)
-			return -EINVAL;
+		seen |= high | low;
 		id.b[i] = (uint8_t)(high << 4 | low);
 	}
+	if (seen > 15)
+		return -EINVAL;
 	*ret = id;
 	return 0;
 }
