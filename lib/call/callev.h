@@ -152,10 +152,14 @@ struct parse_error {
 	const char *reason; /* constant text: what was expected */
 };
 /*
- * Reads one event. Unknown keys are ignored; a missing or wrong schema, id, account, source,
- * call_session_id, kind or a time that is none is an error. raw is skipped (raw.present stays
- * false). The texts in *ret live until the next call with this parser; json need not outlive the
- * call, but may be borrowed from, so keep it as long.  0, -EBADMSG with *error, -ENOMEM.
+ * Reads one event. Unknown keys are ignored (a note without text keeps them, as an object, as its
+ * text), values of another type than the contract's are absent, of a key that stands twice the last
+ * counts; of more leg_ids or tags than the limits the first. An error is: what is no JSON or no
+ * UTF-8; a missing or wrong schema, id, account, source, call_session_id or kind; neither at nor
+ * received_at; a time that is none; an id (leg, employee, contact too) that is neither a text nor a
+ * number of digits alone. raw is skipped (raw.present stays false). The texts in *ret live until
+ * the next call with this parser; json need not outlive the call. 0; -EBADMSG with *error; -ENOMEM;
+ * after an error *ret means nothing.
  */
 CHECKED int callev_parse(struct callev_parser *p, struct slice json, struct callev *ret,
 			 struct parse_error *error);

@@ -1,0 +1,292 @@
+#include "call/callev.h"
+
+#include <errno.h>
+
+#include "wire/json_out.h"
+
+static const char *const kinds[] = {
+	[CALLEV_CALL_STARTED] = "call.started",
+	[CALLEV_LEG_RINGING] = "leg.ringing",
+	[CALLEV_LEG_ANSWERED] = "leg.answered",
+	[CALLEV_LEG_HELD] = "leg.held",
+	[CALLEV_LEG_RESUMED] = "leg.resumed",
+	[CALLEV_LEG_ENDED] = "leg.ended",
+	[CALLEV_TALK_STARTED] = "talk.started",
+	[CALLEV_TALK_ENDED] = "talk.ended",
+	[CALLEV_CALL_TRANSFERRED] = "call.transferred",
+	[CALLEV_CALL_LINKED] = "call.linked",
+	[CALLEV_CALL_LOST] = "call.lost",
+	[CALLEV_CALL_ENDED] = "call.ended",
+	[CALLEV_RECORDING_STARTED] = "recording.started",
+	[CALLEV_RECORDING_AVAILABLE] = "recording.available",
+	[CALLEV_RECORDING_STORED] = "recording.stored",
+	[CALLEV_RECORDING_LOST] = "recording.lost",
+	[CALLEV_NOTE] = "note",
+};
+
+static const char *const outcomes[] = {
+	[OUTCOME_NONE] = NULL,
+	[OUTCOME_ANSWERED] = "answered",
+	[OUTCOME_NO_ANSWER] = "no_answer",
+	[OUTCOME_BUSY] = "busy",
+	[OUTCOME_CANCELLED] = "cancelled",
+	[OUTCOME_REJECTED] = "rejected",
+	[OUTCOME_UNAVAILABLE] = "unavailable",
+	[OUTCOME_NOT_FOUND] = "not_found",
+	[OUTCOME_BLOCKED] = "blocked",
+	[OUTCOME_FAILED] = "failed",
+	[OUTCOME_UNKNOWN] = "unknown",
+};
+
+static const char *const directions[] = {
+	[DIRECTION_NONE] = NULL,
+	[DIRECTION_IN] = "in",
+	[DIRECTION_OUT] = "out",
+	[DIRECTION_INTERNAL] = "internal",
+};
+
+static const char *const sides[] = {
+	[SIDE_NONE] = NULL,
+	[SIDE_CONTACT] = "contact",
+	[SIDE_EMPLOYEE] = "employee",
+	[SIDE_SYSTEM] = "system",
+};
+
+_Static_assert(ARRAY_LEN(kinds) == CALLEV_KINDS_N, "every kind has its word");
+_Static_assert(ARRAY_LEN(outcomes) == OUTCOMES_N, "every outcome has its word");
+
+/* The index of text in a table of words, or -EINVAL. */
+static int word_index(const char *const *words, size_t n, struct slice text)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (words[i] && slice_is(text, words[i]))
+			return (int)i;
+	}
+	return -EINVAL;
+}
+
+void callev_init(struct callev *ev)
+{
+	memset(ev, 0, sizeof(*ev));
+	ev->at_ms = ev->received_at_ms = TIME_NONE;
+	ev->started_at_ms = ev->answered_at_ms = ev->ended_at_ms = TIME_NONE;
+	ev->seq = CALLEV_NO_NUMBER;
+	ev->wait_ms = ev->talk_ms = ev->total_ms = CALLEV_NO_NUMBER;
+	ev->duration_ms = ev->bytes = CALLEV_NO_NUMBER;
+}
+
+const char *callev_kind_text(enum callev_kind kind)
+{
+	return kinds[kind];
+}
+
+int callev_kind_read(struct slice text, enum callev_kind *ret)
+{
+	int i = word_index(kinds, ARRAY_LEN(kinds), text);
+
+	if (i < 0)
+		return i;
+	*ret = (enum callev_kind)i;
+	return 0;
+}
+
+const char *outcome_text(enum outcome outcome)
+{
+	return outcomes[outcome];
+}
+
+const char *direction_text(enum direction direction)
+{
+	return directions[direction];
+}
+
+const char *side_text(enum side side)
+{
+	return sides[side];
+}
+
+int outcome_read(struct slice text, enum outcome *ret)
+{
+	int i = word_index(outcomes, ARRAY_LEN(outcomes), text);
+
+	if (i < 0)
+		return i;
+	*ret = (enum outcome)i;
+	return 0;
+}
+
+int direction_read(struct slice text, enum direction *ret)
+{
+	int i = word_index(directions, ARRAY_LEN(directions), text);
+
+	if (i < 0)
+		return i;
+	*ret = (enum direction)i;
+	return 0;
+}
+
+int side_read(struct slice text, enum side *ret)
+{
+	int i = word_index(sides, ARRAY_LEN(sides), text);
+
+	if (i < 0)
+		return i;
+	*ret = (enum side)i;
+	return 0;
+}
+
+static void write_list(struct json_out *j, struct slice key, const struct slice *texts, size_t n)
+{
+	if (n == 0)
+		return;
+	jo_key(j, key);
+	jo_begin_array(j);
+	for (size_t i = 0; i < n; i++)
+		jo_text(j, texts[i]);
+	jo_end_array(j);
+}
+
+static void write_head(struct json_out *j, const struct callev *ev)
+{
+	JO_KEY(j, "schema");
+	jo_raw(j, SLICE("\"callstream.event/1\""));
+	JO_KEY(j, "id");
+	jo_uuid(j, &ev->id);
+	JO_PUT(j, "account", ev->account);
+	JO_PUT(j, "source", ev->source);
+	JO_PUT(j, "call_session_id", ev->call_session_id);
+	JO_PUT(j, "leg_id", ev->leg_id);
+	write_list(j, SLICE("leg_ids"), ev->leg_ids, ev->leg_ids_n);
+	JO_KEY(j, "kind");
+	jo_text(j, slice_of(kinds[ev->kind]));
+	JO_PUT_TIME(j, "at", ev->at_ms);
+	JO_PUT_TIME(j, "received_at", ev->received_at_ms);
+	JO_PUT_INT(j, "seq", ev->seq);
+}
+
+static void write_parties(struct json_out *j, const struct callev *ev)
+{
+	const struct contact *contact = &ev->contact;
+	const struct person *employee = &ev->employee;
+
+	JO_PUT(j, "direction", slice_of(directions[ev->direction]));
+	JO_PUT(j, "line", ev->line);
+	JO_PUT(j, "trunk", ev->trunk);
+	if (contact->number.n || contact->uri.n || contact->id.n || contact->name.n) {
+		JO_KEY(j, "contact");
+		jo_begin_object(j);
+		JO_PUT(j, "number", contact->number);
+		JO_PUT(j, "uri", contact->uri);
+		JO_PUT(j, "id", contact->id);
+		JO_PUT(j, "name", contact->name);
+		jo_end_object(j);
+	}
+	if (employee->id.n || employee->extension.n || employee->name.n) {
+		JO_KEY(j, "employee");
+		jo_begin_object(j);
+		JO_PUT(j, "id", employee->id);
+		JO_PUT(j, "extension", employee->extension);
+		JO_PUT(j, "name", employee->name);
+		jo_end_object(j);
+	}
+	if (ev->unauthenticated) {
+		JO_KEY(j, "authenticated");
+		jo_bool(j, false);
+	}
+}
+
+static void write_cause(struct json_out *j, const struct cause *cause)
+{
+	if (!cause->vendor.n && !cause->text.n && !cause->q850 && cause->by == SIDE_NONE)
+		return;
+	JO_KEY(j, "cause");
+	jo_begin_object(j);
+	JO_PUT(j, "vendor", cause->vendor);
+	if (cause->q850) {
+		JO_KEY(j, "q850");
+		jo_int(j, cause->q850);
+	}
+	JO_PUT(j, "text", cause->text);
+	JO_PUT(j, "by", slice_of(sides[cause->by]));
+	jo_end_object(j);
+}
+
+/* What calls, legs and talks say. */
+static void write_call(struct json_out *j, const struct callev *ev)
+{
+	JO_PUT(j, "scenario", ev->scenario);
+	JO_PUT(j, "external_id", ev->external_id);
+	JO_PUT(j, "call_source", ev->call_source);
+	JO_PUT(j, "from_leg", ev->from_leg);
+	JO_PUT(j, "number", ev->number);
+	JO_PUT(j, "location", ev->location);
+	JO_PUT(j, "queue", ev->queue);
+	JO_PUT(j, "by", slice_of(sides[ev->held_by]));
+	JO_PUT(j, "transfer", ev->transfer);
+	JO_PUT(j, "from", ev->from);
+	JO_PUT(j, "to", ev->to);
+	JO_PUT(j, "into", ev->into);
+	JO_PUT_TIME(j, "started_at", ev->started_at_ms);
+	JO_PUT_TIME(j, "answered_at", ev->answered_at_ms);
+	JO_PUT_TIME(j, "ended_at", ev->ended_at_ms);
+	JO_PUT_INT(j, "wait_ms", ev->wait_ms);
+	JO_PUT_INT(j, "talk_ms", ev->talk_ms);
+	JO_PUT_INT(j, "total_ms", ev->total_ms);
+	JO_PUT(j, "outcome", slice_of(outcomes[ev->outcome]));
+	write_cause(j, &ev->cause);
+	write_list(j, SLICE("tags"), ev->tags, ev->tags_n);
+	if (ev->recorded != TRI_ABSENT) {
+		JO_KEY(j, "recorded");
+		jo_bool(j, ev->recorded == TRI_YES);
+	}
+}
+
+/* What recordings and notes say. */
+static void write_recording(struct json_out *j, const struct callev *ev)
+{
+	JO_PUT(j, "recording", ev->recording);
+	JO_PUT_INT(j, "duration_ms", ev->duration_ms);
+	JO_PUT(j, "url", ev->url);
+	JO_PUT(j, "source_url", ev->source_url);
+	JO_PUT_INT(j, "bytes", ev->bytes);
+	JO_PUT(j, "sha256", ev->sha256);
+	JO_PUT(j, "reason", ev->reason);
+	JO_PUT(j, "name", ev->name);
+	if (ev->text.n) {
+		JO_KEY(j, "text");
+		jo_raw(j, ev->text);
+	}
+}
+
+static void write_raw(struct json_out *j, const struct callev_raw *raw)
+{
+	if (!raw->present)
+		return;
+	JO_KEY(j, "raw");
+	jo_begin_object(j);
+	JO_PUT(j, "method", raw->method);
+	JO_PUT(j, "path", raw->path);
+	JO_PUT(j, "query", raw->query);
+	JO_PUT(j, "type", raw->type);
+	if (raw->body.n && slice_is_utf8(raw->body)) {
+		JO_KEY(j, "body");
+		jo_text(j, raw->body);
+	} else if (raw->body.n) {
+		JO_KEY(j, "body_base64");
+		jo_base64(j, raw->body);
+	}
+	jo_end_object(j);
+}
+
+void callev_write(struct buf *out, const struct callev *ev)
+{
+	struct json_out j = jo_make(out);
+
+	jo_begin_object(&j);
+	write_head(&j, ev);
+	write_parties(&j, ev);
+	write_call(&j, ev);
+	write_recording(&j, ev);
+	write_raw(&j, &ev->raw);
+	jo_end_object(&j);
+}

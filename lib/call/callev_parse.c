@@ -1,0 +1,603 @@
+/*
+ * Reading a canonical event. yyjson reads the line into the parser's arena; one walk over the
+ * object's members then dispatches each key through a table of fields.
+ */
+#include "call/callev.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <yyjson.h>
+
+#include "wire/arena.h"
+
+/* No duration or size of a real call is longer; sums of such figures cannot overflow. */
+#define FIGURE_MAX    INT64_C(1000000000000000)
+#define NAME_LEN_MAX  63u /* of accounts and sources, contract.md 5 */
+#define KEY_LEN_MAX   16u
+#define Q850_MAX      127
+#define INDEX_SLOTS   128u
+#define UNKNOWN_FIELD 0xffu
+
+enum field_type {
+	FIELD_SCHEMA,
+	FIELD_UUID,
+	FIELD_NAME,   /* [a-z0-9-]{1,63} */
+	FIELD_IDENT,  /* an id: a text, or a whole number, kept as it was written */
+	FIELD_IDENTS, /* leg_ids */
+	FIELD_KIND,
+	FIELD_TIME,
+	FIELD_FIGURE, /* 0..FIGURE_MAX; anything else is left out */
+	FIELD_SEQ,
+	FIELD_TEXT,
+	FIELD_TEXTS, /* tags */
+	FIELD_DIRECTION,
+	FIELD_SIDE,
+	FIELD_OUTCOME,
+	FIELD_Q850,
+	FIELD_CONTACT,
+	FIELD_PERSON,
+	FIELD_CAUSE,
+	FIELD_RECORDED,
+	FIELD_AUTHENTICATED,
+	FIELD_NOTE_TEXT,
+	FIELD_SKIPPED,
+};
+
+struct field {
+	struct slice key;
+	enum field_type type;
+	size_t offset; /* in the struct that is filled */
+};
+
+#define F(key, type, member)                                                                       \
+	{                                                                                          \
+		SLICE_INIT(key), FIELD_##type, offsetof(struct callev, member)                     \
+	}
+static const struct field fields[] = {
+	F("schema", SCHEMA, id),
+	F("id", UUID, id),
+	F("account", NAME, account),
+	F("source", NAME, source),
+	F("call_session_id", IDENT, call_session_id),
+	F("leg_id", IDENT, leg_id),
+	F("leg_ids", IDENTS, leg_ids),
+	F("kind", KIND, kind),
+	F("at", TIME, at_ms),
+	F("received_at", TIME, received_at_ms),
+	F("seq", SEQ, seq),
+	F("direction", DIRECTION, direction),
+	F("line", TEXT, line),
+	F("trunk", TEXT, trunk),
+	F("contact", CONTACT, contact),
+	F("employee", PERSON, employee),
+	F("authenticated", AUTHENTICATED, unauthenticated),
+	F("scenario", TEXT, scenario),
+	F("external_id", TEXT, external_id),
+	F("call_source", TEXT, call_source),
+	F("from_leg", IDENT, from_leg),
+	F("number", TEXT, number),
+	F("location", TEXT, location),
+	F("queue", TEXT, queue),
+	F("by", SIDE, held_by),
+	F("transfer", TEXT, transfer),
+	F("from", TEXT, from),
+	F("to", TEXT, to),
+	F("into", IDENT, into),
+	F("started_at", TIME, started_at_ms),
+	F("answered_at", TIME, answered_at_ms),
+	F("ended_at", TIME, ended_at_ms),
+	F("wait_ms", FIGURE, wait_ms),
+	F("talk_ms", FIGURE, talk_ms),
+	F("total_ms", FIGURE, total_ms),
+	F("outcome", OUTCOME, outcome),
+	F("cause", CAUSE, cause),
+	F("tags", TEXTS, tags),
+	F("recorded", RECORDED, recorded),
+	F("recording", TEXT, recording),
+	F("duration_ms", FIGURE, duration_ms),
+	F("url", TEXT, url),
+	F("source_url", TEXT, source_url),
+	F("bytes", FIGURE, bytes),
+	F("sha256", TEXT, sha256),
+	F("reason", TEXT, reason),
+	F("name", TEXT, name),
+	F("text", NOTE_TEXT, text),
+	F("raw", SKIPPED, raw),
+};
+#undef F
+
+#define F(key, type, of, member)                                                                   \
+	{                                                                                          \
+		SLICE_INIT(key), FIELD_##type, offsetof(struct of, member)                         \
+	}
+static const struct field contact_fields[] = {
+	F("number", TEXT, contact, number),
+	F("uri", TEXT, contact, uri),
+	F("id", IDENT, contact, id),
+	F("name", TEXT, contact, name),
+};
+
+static const struct field person_fields[] = {
+	F("id", IDENT, person, id),
+	F("extension", IDENT, person, extension),
+	F("name", TEXT, person, name),
+};
+
+static const struct field cause_fields[] = {
+	F("vendor", TEXT, cause, vendor),
+	F("q850", Q850, cause, q850),
+	F("text", TEXT, cause, text),
+	F("by", SIDE, cause, by),
+};
+#undef F
+
+_Static_assert(ARRAY_LEN(fields) < INDEX_SLOTS / 2 && ARRAY_LEN(fields) < UNKNOWN_FIELD,
+	       "the index stays sparse");
+
+struct callev_parser {
+	struct arena arena;
+	struct buf text; /* what a note said */
+	uint8_t index[INDEX_SLOTS];
+};
+
+/* One event being read. */
+struct reading {
+	struct callev_parser *parser;
+	struct callev *ev;
+	yyjson_val *root, *text;
+	bool schema, id, strangers; /* seen: the schema, the id, keys that are none of ours */
+};
+
+/* Which slot a key of at least one byte wants; the factors give each of ours one of its own. */
+static inline unsigned key_slot(struct slice key)
+{
+	unsigned char first = (unsigned char)key.p[0], last = (unsigned char)key.p[key.n - 1],
+		      middle = (unsigned char)key.p[key.n / 2];
+
+	return ((unsigned)key.n * 2 + first * 15u + middle * 31u + last) % INDEX_SLOTS;
+}
+
+/* memcmp for 1 to 16 bytes, without the call: two reads that may overlap. */
+static inline bool key_eq(const char *a, const char *b, size_t n)
+{
+	uint64_t x[2] = { 0, 0 }, y[2] = { 0, 0 };
+
+	if (n >= 8) {
+		memcpy(&x[0], a, 8);
+		memcpy(&x[1], a + n - 8, 8);
+		memcpy(&y[0], b, 8);
+		memcpy(&y[1], b + n - 8, 8);
+	} else if (n >= 4) {
+		memcpy(&x[0], a, 4);
+		memcpy(&x[1], a + n - 4, 4);
+		memcpy(&y[0], b, 4);
+		memcpy(&y[1], b + n - 4, 4);
+	} else {
+		return a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1];
+	}
+	return x[0] == y[0] && x[1] == y[1];
+}
+
+static const struct field *field_find(const struct callev_parser *p, struct slice key)
+{
+	unsigned slot;
+
+	if (key.n == 0 || key.n > KEY_LEN_MAX)
+		return NULL;
+	for (slot = key_slot(key); p->index[slot] != UNKNOWN_FIELD;
+	     slot = (slot + 1) % INDEX_SLOTS) {
+		const struct field *field = &fields[p->index[slot]];
+
+		if (field->key.n == key.n && key_eq(field->key.p, key.p, key.n))
+			return field;
+	}
+	return NULL;
+}
+
+struct callev_parser *callev_parser_new(void)
+{
+	struct callev_parser *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	memset(p->index, UNKNOWN_FIELD, sizeof(p->index));
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		unsigned slot = key_slot(fields[i].key);
+
+		while (p->index[slot] != UNKNOWN_FIELD)
+			slot = (slot + 1) % INDEX_SLOTS;
+		p->index[slot] = (uint8_t)i;
+	}
+	return p;
+}
+
+void callev_parser_free(struct callev_parser *p)
+{
+	if (!p)
+		return;
+	arena_fini(&p->arena);
+	buf_fini(&p->text);
+	free(p);
+}
+
+/* A text, or a number as it was written; all else is absent. */
+static inline struct slice text_of(yyjson_val *v)
+{
+	if (LIKELY(unsafe_yyjson_is_str(v)) || unsafe_yyjson_is_raw(v))
+		return slice_make(unsafe_yyjson_get_raw(v), unsafe_yyjson_get_len(v));
+	return SLICE_NONE;
+}
+
+static bool is_name(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
+			return false;
+	}
+	return s.n > 0 && s.n <= NAME_LEN_MAX;
+}
+
+/* rules.md 2: an id written 1e3, 12.0 or -1 is refused, never rounded. */
+static const char *read_ident(yyjson_val *v, struct slice *ret)
+{
+	*ret = text_of(v);
+	if (unsafe_yyjson_is_raw(v) && !slice_is_digits(*ret))
+		return "an id is a text or a whole number";
+	if (ret->n == 0 && !unsafe_yyjson_is_str(v) && !unsafe_yyjson_is_null(v))
+		return "an id is a text or a whole number";
+	return NULL;
+}
+
+static const char *read_idents(yyjson_val *list, struct callev *ev)
+{
+	size_t i, n;
+	yyjson_val *v;
+
+	ev->leg_ids_n = 0;
+	if (unsafe_yyjson_is_null(list))
+		return NULL;
+	if (!unsafe_yyjson_is_arr(list))
+		return "leg_ids is a list of ids";
+	yyjson_arr_foreach(list, i, n, v)
+	{
+		struct slice id;
+		const char *wrong = read_ident(v, &id);
+
+		if (wrong)
+			return wrong;
+		if (id.n && ev->leg_ids_n < CALLEV_LEGS_MAX)
+			ev->leg_ids[ev->leg_ids_n++] = id;
+	}
+	return NULL;
+}
+
+static void read_texts(yyjson_val *list, struct callev *ev)
+{
+	size_t i, n;
+	yyjson_val *v;
+
+	ev->tags_n = 0;
+	yyjson_arr_foreach(list, i, n, v)
+	{
+		struct slice text = text_of(v);
+
+		if (text.n && ev->tags_n < CALLEV_TAGS_MAX)
+			ev->tags[ev->tags_n++] = text;
+	}
+}
+
+static const char *read_time(yyjson_val *v, int64_t *ret)
+{
+	*ret = TIME_NONE;
+	if (unsafe_yyjson_is_null(v))
+		return NULL;
+	if (!unsafe_yyjson_is_str(v) || time_iso_read(text_of(v), ret))
+		return "a time is written as ISO 8601 with a zone";
+	return NULL;
+}
+
+static int64_t read_whole(yyjson_val *v, int64_t min, int64_t max, int64_t absent)
+{
+	int64_t value;
+
+	if (!unsafe_yyjson_is_raw(v) || slice_i64(text_of(v), &value) || value < min || value > max)
+		return absent;
+	return value;
+}
+
+static const char *read_value(struct reading *r, const struct field *field, yyjson_val *v,
+			      void *into);
+
+/* An object of few members; what it had from an earlier key of the same name is gone. */
+static const char *read_object(struct reading *r, const struct field *members, size_t members_n,
+			       yyjson_val *object, void *into)
+{
+	size_t i, n;
+	yyjson_val *key, *v;
+
+	if (!unsafe_yyjson_is_obj(object))
+		return NULL;
+	yyjson_obj_foreach(object, i, n, key, v)
+	{
+		struct slice name = text_of(key);
+
+		for (size_t m = 0; m < members_n; m++) {
+			const char *wrong;
+
+			if (!slice_eq(members[m].key, name))
+				continue;
+			wrong = read_value(r, &members[m], v, (char *)into + members[m].offset);
+			if (wrong)
+				return wrong;
+			break;
+		}
+	}
+	return NULL;
+}
+
+static const char *read_contact(struct reading *r, yyjson_val *v, struct contact *ret)
+{
+	const char *wrong;
+
+	memset(ret, 0, sizeof(*ret));
+	wrong = read_object(r, contact_fields, ARRAY_LEN(contact_fields), v, ret);
+	if (ret->number.n)
+		ret->uri = SLICE_NONE;
+	return wrong;
+}
+
+static const char *read_person(struct reading *r, yyjson_val *v, struct person *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	return read_object(r, person_fields, ARRAY_LEN(person_fields), v, ret);
+}
+
+static const char *read_cause(struct reading *r, yyjson_val *v, struct cause *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	return read_object(r, cause_fields, ARRAY_LEN(cause_fields), v, ret);
+}
+
+/* The members without which there is no event: wrong ones are errors. */
+static const char *read_identity(struct reading *r, const struct field *field, yyjson_val *v,
+				 void *into)
+{
+	struct slice text = text_of(v);
+
+	switch (field->type) {
+	case FIELD_SCHEMA:
+		r->schema = slice_eq(text, SLICE("callstream.event/1"));
+		return r->schema ? NULL : "schema is callstream.event/1";
+	case FIELD_UUID:
+		r->id = !uuid_read(text, into);
+		return r->id ? NULL : "id is a UUID";
+	case FIELD_NAME:
+		*(struct slice *)into = text;
+		return is_name(text) ? NULL : "a name is 1 to 63 of a-z, 0-9 and -";
+	default:
+		return callev_kind_read(text, into) ? "not a kind of event" : NULL;
+	}
+}
+
+/* Words of small sets and flags: what is none of them is absent. */
+static void read_word(const struct field *field, yyjson_val *v, void *into)
+{
+	struct slice text = text_of(v);
+
+	switch (field->type) {
+	case FIELD_DIRECTION:
+		if (direction_read(text, into))
+			*(enum direction *)into = DIRECTION_NONE;
+		break;
+	case FIELD_SIDE:
+		if (side_read(text, into))
+			*(enum side *)into = SIDE_NONE;
+		break;
+	case FIELD_OUTCOME:
+		if (outcome_read(text, into))
+			*(enum outcome *)into = OUTCOME_NONE;
+		break;
+	case FIELD_RECORDED:
+		*(enum tristate *)into = !unsafe_yyjson_is_bool(v)  ? TRI_ABSENT
+					 : unsafe_yyjson_is_true(v) ? TRI_YES
+								    : TRI_NO;
+		break;
+	default:
+		*(bool *)into = unsafe_yyjson_is_false(v);
+	}
+}
+
+/* Reads one member; NULL, or why it is wrong. */
+static const char *read_value(struct reading *r, const struct field *field, yyjson_val *v,
+			      void *into)
+{
+	switch (field->type) {
+	case FIELD_TEXT:
+		*(struct slice *)into = text_of(v);
+		return NULL;
+	case FIELD_IDENT:
+		return read_ident(v, into);
+	case FIELD_TIME:
+		return read_time(v, into);
+	case FIELD_FIGURE:
+		*(int64_t *)into = read_whole(v, 0, FIGURE_MAX, CALLEV_NO_NUMBER);
+		return NULL;
+	case FIELD_SEQ:
+		*(int64_t *)into = read_whole(v, INT64_MIN + 1, INT64_MAX, CALLEV_NO_NUMBER);
+		return NULL;
+	case FIELD_Q850:
+		*(int32_t *)into = (int32_t)read_whole(v, 1, Q850_MAX, 0);
+		return NULL;
+	case FIELD_SCHEMA:
+	case FIELD_UUID:
+	case FIELD_NAME:
+	case FIELD_KIND:
+		return read_identity(r, field, v, into);
+	case FIELD_CONTACT:
+		return read_contact(r, v, into);
+	case FIELD_PERSON:
+		return read_person(r, v, into);
+	case FIELD_CAUSE:
+		return read_cause(r, v, into);
+	case FIELD_IDENTS:
+		return read_idents(v, r->ev);
+	case FIELD_TEXTS:
+		read_texts(v, r->ev);
+		return NULL;
+	case FIELD_NOTE_TEXT:
+		r->text = v;
+		return NULL;
+	case FIELD_SKIPPED:
+		return NULL;
+	default:
+		read_word(field, v, into);
+		return NULL;
+	}
+}
+
+/* Appends a value as JSON. */
+static int write_json(struct buf *out, yyjson_val *v)
+{
+	yyjson_write_err error;
+	size_t n;
+	char *json = yyjson_val_write_opts(v, 0, NULL, &n, &error);
+
+	if (!json)
+		return -ENOMEM;
+	buf_add(out, json, n);
+	free(json);
+	return 0;
+}
+
+/* What a note said: its text, else an object of the keys that are none of ours. */
+static int read_note(struct reading *r)
+{
+	struct buf *out = &r->parser->text;
+	size_t i, n;
+	yyjson_val *key, *v;
+	int err = 0;
+
+	buf_reset(out);
+	if (r->text) {
+		err = write_json(out, r->text);
+	} else if (r->strangers) {
+		yyjson_obj_foreach(r->root, i, n, key, v)
+		{
+			if (err || field_find(r->parser, text_of(key)))
+				continue;
+			buf_add_char(out, out->n ? ',' : '{');
+			err = write_json(out, key);
+			buf_add_char(out, ':');
+			if (!err)
+				err = write_json(out, v);
+		}
+		buf_add_char(out, '}');
+	}
+	if (err || out->bad)
+		return -ENOMEM;
+	r->ev->text = buf_slice(out);
+	return 0;
+}
+
+static const char *what_is_missing(const struct reading *r, bool kind)
+{
+	const struct callev *ev = r->ev;
+
+	if (!r->schema)
+		return "schema is missing";
+	if (!r->id)
+		return "id is missing";
+	if (!ev->account.n)
+		return "account is missing";
+	if (!ev->source.n)
+		return "source is missing";
+	if (!ev->call_session_id.n)
+		return "call_session_id is missing";
+	if (!kind)
+		return "kind is missing";
+	return callev_time(ev) == TIME_NONE ? "at and received_at are missing" : NULL;
+}
+
+/* The members of the object in turn; *at becomes the key that was wrong. */
+static const char *read_members(struct reading *r, yyjson_val **at)
+{
+	bool kind = false;
+	size_t i, n;
+	yyjson_val *key, *v;
+
+	yyjson_obj_foreach(r->root, i, n, key, v)
+	{
+		const struct field *field = field_find(r->parser, text_of(key));
+		const char *wrong;
+
+		if (!field) {
+			r->strangers = true;
+			continue;
+		}
+		kind |= field->type == FIELD_KIND;
+		wrong = read_value(r, field, v, (char *)r->ev + field->offset);
+		if (wrong) {
+			*at = key;
+			return wrong;
+		}
+	}
+	*at = NULL;
+	return what_is_missing(r, kind);
+}
+
+static void *take(void *arena, size_t n)
+{
+	return arena_alloc(arena, n);
+}
+
+static void *grow(void *arena, void *p, size_t old, size_t n)
+{
+	return arena_grow(arena, p, old, n);
+}
+
+static void give_back(void *arena, void *p)
+{
+	(void)arena; /* arena_reset does */
+	(void)p;
+}
+
+static int refuse(struct parse_error *error, size_t offset, const char *reason)
+{
+	*error = (struct parse_error){ offset, reason };
+	return -EBADMSG;
+}
+
+int callev_parse(struct callev_parser *p, struct slice json, struct callev *ret,
+		 struct parse_error *error)
+{
+	yyjson_alc memory = { take, grow, give_back, &p->arena };
+	struct reading r = { .parser = p, .ev = ret };
+	yyjson_read_err syntax;
+	const char *wrong;
+	yyjson_doc *doc;
+	yyjson_val *at;
+
+	if (json.n == 0)
+		return refuse(error, 0, "empty");
+	arena_reset(&p->arena);
+	/* Without YYJSON_READ_INSITU the text is only read; the library's type lacks the const. */
+	doc = yyjson_read_opts((char *)(uintptr_t)json.p, json.n, YYJSON_READ_NUMBER_AS_RAW,
+			       &memory, &syntax);
+	if (!doc && syntax.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+		return -ENOMEM;
+	if (!doc)
+		return refuse(error, syntax.pos, syntax.msg);
+	r.root = yyjson_doc_get_root(doc);
+	if (!yyjson_is_obj(r.root))
+		return refuse(error, 0, "an event is a JSON object");
+	callev_init(ret);
+	wrong = read_members(&r, &at);
+	if (wrong) /* a key lies in the reader's copy where it lay in the text */
+		return refuse(
+		    error, at ? (size_t)(unsafe_yyjson_get_str(at) - doc->str_pool) - 1 : 0, wrong);
+	if (ret->kind == CALLEV_NOTE && (r.text || r.strangers))
+		return read_note(&r);
+	return 0;
+}
