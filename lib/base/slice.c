@@ -190,10 +190,23 @@ static bool utf8_second_fits(unsigned char first, unsigned char second)
 	}
 }
 
+/* The first byte at or behind i of the eight that are not all ASCII, or near the end. */
+static size_t skip_ascii(struct slice s, size_t i)
+{
+	uint64_t eight;
+
+	for (; i + 8 <= s.n; i += 8) {
+		memcpy(&eight, s.p + i, 8);
+		if (eight & UINT64_C(0x8080808080808080))
+			break;
+	}
+	return i;
+}
+
 bool slice_is_utf8(struct slice s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
-	size_t i = 0;
+	size_t i = skip_ascii(s, 0);
 
 	while (i < s.n) {
 		size_t length = utf8_length(p[i]);
@@ -207,6 +220,8 @@ bool slice_is_utf8(struct slice s)
 				return false;
 		}
 		i += length;
+		if (length == 1)
+			i = skip_ascii(s, i);
 	}
 	return true;
 }
