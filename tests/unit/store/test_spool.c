@@ -486,7 +486,7 @@ static void unreadable_for_a_while(void **state)
 	open_store(&st, d);
 	for (uint64_t i = 0; i < 3; i++)
 		put_one(&st, i);
-	disk_fail(d, DISK_PREAD, -EIO, 3);
+	disk_fail(d, DISK_PREAD, -EIO, 4); /* the first is that of the head */
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(spool_next(st.spool, &entry), -EIO);
 	expect(&st, 0, 2, true);
