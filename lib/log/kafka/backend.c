@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "log/kafka/kafka.h"
+#include "log/kafka/worker.h"
 
 /* Are the config's properties ones that the client takes? Nothing is connected. */
 static int check_properties(const struct kafka *k, struct buf *problem)
@@ -56,7 +56,7 @@ static void close_log(struct log *log)
 	struct kafka *k = kafka_of(log);
 
 	while (k->idle_n > 0)
-		rd_kafka_destroy(k->idle[--k->idle_n]);
+		rd_kafka_destroy_flags(k->idle[--k->idle_n], RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	if (k->meta)
 		rd_kafka_destroy(k->meta);
 	pthread_mutex_destroy(&k->lock);
@@ -75,4 +75,22 @@ const struct log_ops log_ops_kafka = {
 	.appender_fd = kafka_appender_fd,
 	.appender_queued = kafka_appender_queued,
 	.appender_free = kafka_appender_free,
+	.worker_new = kafka_worker_new,
+	.worker_poll = kafka_worker_poll,
+	.msg_done = kafka_msg_done,
+	.worker_lag = kafka_worker_lag,
+	.worker_seek = kafka_worker_seek,
+	.worker_pause = kafka_worker_pause,
+	.txn_produce = kafka_txn_produce,
+	.txn_commit = kafka_txn_commit,
+	.txn_abort = kafka_txn_abort,
+	.txn_open = kafka_txn_open,
+	.worker_free = kafka_worker_free,
+	.committed = kafka_committed,
+	.high_watermark = kafka_high_watermark,
+	.read_partition = kafka_read_partition,
+	.reader_new = kafka_reader_new,
+	.reader_next = kafka_reader_next,
+	.reader_left = kafka_reader_left,
+	.reader_free = kafka_reader_free,
 };

@@ -72,8 +72,9 @@ static bool log_allowed(void)
 
 static enum slog_level level_of(int level, const char *facility)
 {
-	/* A producer's property is no news to a consumer: we set both from one list. */
-	if (facility && strcmp(facility, "CONFWARN") == 0)
+	/* A producer's property is no news to a consumer: we set both from one list. That a
+	 * coordinator is still loading is daily life. */
+	if (facility && (strcmp(facility, "CONFWARN") == 0 || strcmp(facility, "GETPID") == 0))
 		return SLOG_DEBUG;
 	return level <= LOG_WARNING ? SLOG_WARN : SLOG_DEBUG;
 }

@@ -94,6 +94,13 @@ int kafka_reader_next(struct log_reader *r, int timeout_ms, struct log_msg *ret)
 int64_t kafka_reader_left(struct log_reader *r);
 void kafka_reader_free(struct log_reader *r);
 
+/* A consumer to which partitions are assigned by hand, reading committed. wait_ms: how long the
+ * broker may hold a fetch at the end of a partition. 0, -EINVAL, -ENOMEM. */
+CHECKED int kafka_reading_handle(struct kafka *k, const char *wait_ms, rd_kafka_t **ret);
+/* For each partition of list the first offset at or behind the time in its offset, or
+ * RD_KAFKA_OFFSET_BEGINNING or _END as offsets; as isolated as rk is. 0, -EAGAIN, -EPIPE. */
+CHECKED int kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list,
+			      int64_t deadline_ms);
 /* Fills *ret from a message of the client, all borrowed. */
 void kafka_msg_fill(const rd_kafka_message_t *m, enum topic topic, struct log_msg *ret);
 
