@@ -11,11 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#if __has_include("base/addr.h")
 #include "base/addr.h"
-#else
-#define addr_is_public(sa) ((sa)->sa_family != AF_UNSPEC)
-#endif
 #include "base/buf.h"
 #include "base/clock.h"
 
@@ -243,6 +239,14 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 	return n;
 }
 
+static bool may_connect(const struct http_client *c, const struct sockaddr *sa)
+{
+	struct addr addr;
+
+	return c->cfg.allow_private_networks ||
+	       (addr_of_sockaddr(sa, &addr) == 0 && !addr_is_private(&addr));
+}
+
 /* The address is the one that connect() gets: what a name said before or after does not matter. */
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -250,7 +254,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 
 	if (purpose != CURLSOCKTYPE_IPCXN)
 		return CURL_SOCKET_BAD;
-	if (!job->client->cfg.allow_private_networks && !addr_is_public(&address->addr)) {
+	if (!may_connect(job->client, &address->addr)) {
 		job->address_refused = true;
 		return CURL_SOCKET_BAD;
 	}
