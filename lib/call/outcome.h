@@ -9,6 +9,8 @@
 
 #include "call/callev.h"
 
+#define Q850_NO_SUCH_NUMBER 1 /* contract.md 3.2: not_found, whoever says so */
+
 /* Beyond the contract's outcomes: what a word alone does not decide. */
 enum {
 	OUTCOME_FACTS = OUTCOMES_N, /* the call's other facts do */

@@ -1,0 +1,113 @@
+#include "call/fold_parts.h"
+
+#include <errno.h>
+
+void person_fill(struct person *p, const struct person *more)
+{
+	if (!p->id.n)
+		p->id = more->id;
+	if (!p->extension.n)
+		p->extension = more->extension;
+	if (!p->name.n)
+		p->name = more->name;
+}
+
+bool person_is_absent(const struct person *p)
+{
+	return !p->id.n && !p->extension.n && !p->name.n;
+}
+
+int fold_people(struct fold *f)
+{
+	const struct fold_in *in = f->in;
+	int err = names_init(&f->people_names, f->arena, in->events_n);
+
+	f->people = fold_alloc(f, in->events_n, sizeof(*f->people));
+	if (err || !f->people)
+		return -ENOMEM;
+	for (size_t i = 0; i < in->events_n; i++) {
+		const struct person *told = &in->events[i].employee;
+		uint32_t known = f->people_names.n, number;
+
+		if (!told->id.n)
+			continue;
+		number = names_add(&f->people_names, told->id);
+		if (number == known)
+			f->people[number] = *told;
+		else
+			person_fill(&f->people[number], told);
+	}
+	return 0;
+}
+
+struct person fold_person(const struct fold *f, const struct person *p)
+{
+	struct person whole = *p;
+	uint32_t number = p->id.n ? names_find(&f->people_names, p->id) : NAME_NONE;
+
+	if (number != NAME_NONE)
+		person_fill(&whole, &f->people[number]);
+	return whole;
+}
+
+const struct person *fold_talker(const struct fold *f, const struct talk *talk)
+{
+	if (!person_is_absent(&talk->employee))
+		return &talk->employee;
+	for (size_t i = 0; i < talk->told->leg_ids_n; i++) {
+		const struct record_leg *leg = fold_leg(f, talk->told->leg_ids[i]);
+
+		if (leg && !person_is_absent(&leg->employee))
+			return &leg->employee;
+	}
+	return NULL;
+}
+
+/* The latest ring that says whose phone it was; a leg counts with its first ring. */
+static const struct person *last_rung(const struct fold *f)
+{
+	const struct callev *last = NULL;
+	const struct fold_in *in = f->in;
+
+	for (size_t i = 0; i < in->events_n; i++) {
+		const struct callev *ev = &in->events[i];
+		const struct record_leg *leg;
+
+		if (ev->kind != CALLEV_LEG_RINGING || person_is_absent(&ev->employee))
+			continue;
+		leg = ev->leg_id.n ? fold_leg(f, ev->leg_id) : NULL;
+		if (leg && leg->ringing_at_ms != callev_time(ev))
+			continue; /* told again */
+		if (!last || callev_time(ev) > callev_time(last) ||
+		    slice_cmp_id(ev->leg_id, last->leg_id) > 0)
+			last = ev;
+	}
+	return last ? &last->employee : NULL;
+}
+
+static const struct person *first_named(const struct fold *f)
+{
+	const struct fold_in *in = f->in;
+
+	for (size_t i = 0; i < in->events_n; i++) {
+		if (!person_is_absent(&in->events[i].employee))
+			return &in->events[i].employee;
+	}
+	return NULL;
+}
+
+void fold_employee(struct fold *f)
+{
+	const struct talk *talk = fold_last_talk(f);
+	const struct person *p = talk ? fold_talker(f, talk) : NULL;
+
+	if (!p)
+		p = last_rung(f);
+	if (!p)
+		p = first_named(f);
+	if (p)
+		f->rec->employee = fold_person(f, p);
+	if (f->rec->direction == DIRECTION_INTERNAL && f->started &&
+	    !slice_eq(f->started->employee.id, f->rec->employee.id))
+		f->rec->caller = fold_person(f, &f->started->employee);
+}
