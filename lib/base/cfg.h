@@ -104,6 +104,12 @@ struct cfg_route {
 	bool relay;
 };
 
+struct cfg_zone {
+	const char *name;
+	struct tz *tz;
+	struct cfg_zone *next;
+};
+
 struct cfg {
 	const char *file;
 	struct cfg_kafka kafka;
@@ -117,13 +123,14 @@ struct cfg {
 	struct cfg_ingest ingest;
 	struct cfg_correlate correlate;
 	struct cfg_deliver deliver;
-	struct cfg_account *accounts;
+	struct cfg_account *accounts; /* sorted by name, sinks too */
 	size_t accounts_n;
 	struct cfg_sink *sinks;
 	size_t sinks_n;
 	struct cfg_route *routes;
 	size_t routes_n;
-	void *arena; /* what all of it lies in */
+	struct cfg_zone *zones; /* that the accounts share */
+	void *arena;            /* what all of it lies in */
 };
 
 /*
