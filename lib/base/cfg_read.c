@@ -97,12 +97,12 @@ static void read_group(struct cfg_reader *r, const struct cfg_key *key, const st
 	bool outer_later = r->later;
 	size_t outer;
 
-	if (node && key->flags & CFG_LATER) {
+	if (key->flags & CFG_LATER) {
 		cfg_warn(r, node->key_line, key->name, "not in this version");
 		r->later = true;
 	}
 	outer = enter(r, key->name);
-	read_map(r, &tables, node && cfg_node_is_null(node) ? NULL : node, base);
+	read_map(r, &tables, node, base);
 	leave(r, outer);
 	r->later = outer_later;
 }
@@ -114,7 +114,7 @@ static void read_list_key(struct cfg_reader *r, const struct cfg_key *key,
 	void *items = NULL, **to = &items;
 	size_t n = 0, *to_n = &n;
 
-	if (key->flags & CFG_LATER && node) {
+	if (key->flags & CFG_LATER) {
 		cfg_warn(r, node->key_line, key->name, "not in this version");
 		r->later = true;
 	}
@@ -162,19 +162,6 @@ static void tell_allowed(struct cfg_reader *r, int line, const struct cfg_key *k
 	buf_fini(&allowed);
 }
 
-static void read_absent(struct cfg_reader *r, const struct cfg_key *key, const struct cfg_node *map,
-			void *base)
-{
-	if (key->type == CFG_GROUP)
-		read_group(r, key, NULL, base);
-	else if (key->type == CFG_LIST)
-		read_list_key(r, key, NULL, base);
-	else if (key->flags & CFG_REQUIRED)
-		tell_allowed(r, map ? map->line : 1, key, "is missing");
-	else if (key->fallback)
-		cfg_set_default(r, key, base);
-}
-
 static bool is_known(const struct tables *tables, struct slice name)
 {
 	for (size_t t = 0; t < tables->n; t++) {
@@ -217,18 +204,20 @@ static void read_key(struct cfg_reader *r, const struct cfg_key *key, const stru
 	const struct cfg_node *node = cfg_node_get(map, key->name);
 	bool is_map = key->type == CFG_GROUP || key->type == CFG_LIST || key->type == CFG_PAIRS;
 
-	if (!node)
-		read_absent(r, key, map, base);
-	else if (is_map || !cfg_node_is_null(node))
-		read_value(r, key, node, base);
-	else
+	if (!node && key->flags & CFG_REQUIRED)
+		tell_allowed(r, map->line, key, "is missing");
+	else if (node && !is_map && cfg_node_is_null(node))
 		tell_allowed(r, node->line, key, "has no value");
+	else if (node)
+		read_value(r, key, node, base);
 }
 
 static void read_map(struct cfg_reader *r, const struct tables *tables, const struct cfg_node *node,
 		     void *base)
 {
-	if (node && node->kind != CFG_NODE_MAP) {
+	if (cfg_node_is_null(node))
+		return;
+	if (node->kind != CFG_NODE_MAP) {
 		cfg_error(r, node->line, NULL, "%s, allowed: a map of keys",
 			  node->kind == CFG_NODE_LIST ? "is a list" : "is a text");
 		return;
@@ -237,8 +226,6 @@ static void read_map(struct cfg_reader *r, const struct tables *tables, const st
 		for (const struct cfg_key *key = tables->v[t]; key->name; key++)
 			read_key(r, key, node, base);
 	}
-	if (!node)
-		return;
 	tell_duplicates(r, node);
 	for (const struct cfg_node *member = node->first; member; member = member->next) {
 		if (!is_known(tables, member->key_text))
@@ -300,20 +287,28 @@ static struct tables item_tables(struct cfg_reader *r, const struct cfg_list *li
 	return tables;
 }
 
-/* Every text of an item is there, whichever variant it belongs to. */
-static void blank(const struct cfg_key *keys, void *base)
+/* Every text is there and every default stands, whatever is wrong with the value read later. */
+static void set_defaults(struct cfg_reader *r, const struct cfg_key *keys, void *base)
 {
 	for (const struct cfg_key *key = keys; key->name; key++) {
-		if (key->type == CFG_TEXT && !(key->flags & (CFG_NOWHERE | CFG_OPTION)))
+		if (key->type == CFG_GROUP)
+			set_defaults(r, key->keys, base);
+		else if (key->flags & (CFG_NOWHERE | CFG_OPTION))
+			continue;
+		else if (key->fallback)
+			cfg_set_default(r, key, base);
+		else if (key->type == CFG_TEXT)
 			*(const char **)FIELD(base, key) = "";
 	}
 }
 
-static void blank_item(const struct cfg_list *list, void *item)
+static void set_item_defaults(struct cfg_reader *r, const struct cfg_list *list, void *item)
 {
-	blank(list->keys, item);
+	set_defaults(r, list->keys, item);
 	for (const struct cfg_variant *v = list->variants; v && v->name; v++)
-		blank(v->keys, item);
+		set_defaults(r, v->keys, item);
+	if (list->begin)
+		list->begin(r, item);
 }
 
 static void read_item(struct cfg_reader *r, const struct cfg_list *list,
@@ -324,9 +319,7 @@ static void read_item(struct cfg_reader *r, const struct cfg_list *list,
 	size_t outer_options_n = r->options_n;
 	bool outer_later = r->later;
 
-	blank_item(list, item);
-	if (list->begin)
-		list->begin(r, item);
+	set_item_defaults(r, list, item);
 	r->options = NULL;
 	r->options_n = 0;
 	if (list->variants && tables.n == 1) /* the variant itself is the problem: no more of it */
@@ -344,13 +337,13 @@ void cfg_read_list(struct cfg_reader *r, const char *name, const struct cfg_list
 {
 	size_t index = 0;
 
-	if (node && cfg_node_is_null(node))
-		node = NULL;
-	if (node && node->kind != CFG_NODE_LIST) {
+	if (cfg_node_is_null(node))
+		return;
+	if (node->kind != CFG_NODE_LIST) {
 		cfg_error(r, node->line, name, "is no list, allowed: a list of maps");
-		node = NULL;
+		return;
 	}
-	for (const struct cfg_node *at = node ? node->first : NULL; at; at = at->next) {
+	for (const struct cfg_node *at = node->first; at; at = at->next) {
 		void *item = cfg_append(r->mem, items, n, list->size);
 		size_t outer;
 
@@ -361,7 +354,7 @@ void cfg_read_list(struct cfg_reader *r, const char *name, const struct cfg_list
 		read_item(r, list, at, item);
 		leave(r, outer);
 	}
-	if (node && list->finish)
+	if (list->finish)
 		list->finish(r, node);
 }
 
@@ -369,5 +362,7 @@ void cfg_read_all(struct cfg_reader *r, const struct cfg_node *root)
 {
 	struct tables tables = { { cfg_keys }, 1, false };
 
-	read_map(r, &tables, root && cfg_node_is_null(root) ? NULL : root, r->cfg);
+	set_defaults(r, cfg_keys, r->cfg);
+	if (root)
+		read_map(r, &tables, root, r->cfg);
 }

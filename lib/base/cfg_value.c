@@ -284,8 +284,6 @@ void cfg_set_default(struct cfg_reader *r, const struct cfg_key *key, void *base
 	 */
 	struct cfg_node node = { .kind = CFG_NODE_TEXT, .text = slice_of(key->fallback) };
 
-	if (key->flags & (CFG_NOWHERE | CFG_OPTION))
-		return;
 	if (key->type == CFG_WORDS)
 		*(unsigned *)field(base, key) = words_bits(key);
 	else if (key->type == CFG_TEXT)
