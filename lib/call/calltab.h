@@ -28,6 +28,7 @@ struct calltab_cfg {
 	uint64_t orphans_max;
 	bool record_role;  /* recordings are awaited until stored */
 	bool no_age_limit; /* correlate --stdin: nothing has left the table before */
+	bool end_at_once;  /* an end event closes its call when it is applied, without grace */
 };
 
 /* One revision that leaves. Everything borrows and lives during the callback. */
@@ -69,26 +70,29 @@ enum calltab_change {
 /*
  * Folds one event in. append_ms is when the log took it (timers start there). json is the event as
  * it lies in the log: kept when the event becomes an orphan. Returns an enum calltab_change;
- * -ENOSPC when the call has too many events (the caller's dead letter, reason "too_many_events");
- * -ENOMEM.
+ * -EINVAL when the event has no account, session or time; -ENOSPC when the call has too many
+ * events (the caller's dead letter, reason "too_many_events"); -ENOMEM: the table may hold a part
+ * of what the event does, drop it and take the partition over again.
  */
 CHECKED int calltab_apply(struct calltab *tab, const struct callev *ev, int64_t append_ms,
 			  struct slice json);
 
 /* When the next timer is due; INT64_MAX when none runs. */
-int64_t calltab_next_due(const struct calltab *tab);
+int64_t calltab_next_due(struct calltab *tab);
 /* Runs every timer due at now_ms, in the order of their times. 0 or -ENOMEM. */
 CHECKED int calltab_tick(struct calltab *tab, int64_t now_ms);
 
 /*
  * The limits, at the end of a batch: while there are more than calls_max calls the longest-silent
- * is closed and leaves. Appends the ids of those (UUID_LEN bytes each) to closed_ids, for the
- * journal. A replay gives them back through calltab_close instead.
+ * is closed and leaves; while there are more than orphans_max orphans those of the call with the
+ * oldest one are told as late. Appends the ids of these calls (UUID_LEN bytes each) to closed_ids,
+ * for the journal. A replay gives them back through calltab_close instead.
  */
 CHECKED int calltab_trim(struct calltab *tab, int64_t now_ms, struct buf *closed_ids);
 CHECKED int calltab_close(struct calltab *tab, const struct uuid *call_id, int64_t now_ms);
 
-/* The number of the commit that is being made or replayed; 1.. and never back. */
+/* The number of the commit that is being made or replayed; 1.. and never back. What is applied
+ * after a slice was packed belongs to the next commit: begin it first. */
 void calltab_begin_commit(struct calltab *tab, uint64_t n);
 
 unsigned calltab_slice_of(const struct uuid *call_id);

@@ -40,5 +40,11 @@ bool closed_pending_in(const struct closed_index *x, unsigned slice);
 uint64_t closed_take_block(struct closed_index *x, struct buf *out);
 uint64_t closed_first_block(const struct closed_index *x);
 CHECKED int closed_load_block(struct closed_index *x, uint64_t b, struct slice bytes);
+/*
+ * What the index has forgotten, as one number: the journal keeps it, because the blocks that tell
+ * are deleted in time. closed_set_cutoff: before the blocks are loaded.
+ */
+uint64_t closed_cutoff(const struct closed_index *x);
+void closed_set_cutoff(struct closed_index *x, uint64_t cutoff);
 
 #endif

@@ -1,0 +1,460 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "call/calltab_priv.h"
+
+/* ---- accounts ---- */
+
+static uint32_t name_tag(struct slice name)
+{
+	return (uint32_t)XXH3_64bits(name.p, name.n);
+}
+
+uint32_t account_find(const struct calltab *tab, struct slice name)
+{
+	uint32_t tag = name_tag(name), at = map_first(&tab->accounts_by_name, tag), account;
+
+	while ((account = map_next(&tab->accounts_by_name, tag, &at))) {
+		if (slice_eq(account_name(tab, account), name))
+			return account;
+	}
+	return 0;
+}
+
+static void account_set_cfg(const struct calltab *tab, struct account *account)
+{
+	const struct cfg *cfg = tab->cfg.cfg;
+	const struct cfg_account *known = cfg_account(cfg,
+						      slice_make(account->name, account->name_n));
+
+	account->closers = known ? &known->closers : &cfg->correlate.closers;
+	account->recordings = known ? known->recordings : CFG_RECORDINGS_ANNOUNCED;
+}
+
+void accounts_set_cfg(struct calltab *tab)
+{
+	for (uint32_t i = 1; i < tab->accounts_n; i++) {
+		if (tab->accounts[i])
+			account_set_cfg(tab, tab->accounts[i]);
+	}
+}
+
+static int accounts_reserve(struct calltab *tab)
+{
+	uint32_t cap = tab->accounts_cap ? tab->accounts_cap * 2 : 16;
+	struct account **accounts;
+	uint32_t *spare;
+
+	if (tab->accounts_spare_n || tab->accounts_n < tab->accounts_cap)
+		return 0;
+	accounts = realloc(tab->accounts, cap * sizeof(struct account *));
+	if (!accounts)
+		return -ENOMEM;
+	tab->accounts = accounts;
+	spare = realloc(tab->accounts_spare, cap * sizeof(*spare));
+	if (!spare)
+		return -ENOMEM;
+	tab->accounts_spare = spare;
+	tab->accounts_cap = cap;
+	if (tab->accounts_n == 0)
+		tab->accounts[tab->accounts_n++] = NULL;
+	return 0;
+}
+
+static int account_new(struct calltab *tab, struct slice name, uint32_t *ret)
+{
+	struct account *account = calloc(1, sizeof(*account) + name.n);
+	uint32_t index;
+
+	if (!account)
+		return -ENOMEM;
+	account->tag = name_tag(name);
+	account->name_n = name.n;
+	memcpy(account->name, name.p, name.n);
+	account_set_cfg(tab, account);
+	index = tab->accounts_spare_n ? tab->accounts_spare[tab->accounts_spare_n - 1]
+				      : tab->accounts_n;
+	if (map_add(&tab->accounts_by_name, account->tag, index)) {
+		free(account);
+		return -ENOMEM;
+	}
+	if (tab->accounts_spare_n)
+		tab->accounts_spare_n--;
+	else
+		tab->accounts_n++;
+	tab->accounts[index] = account;
+	*ret = index;
+	return 0;
+}
+
+int account_ref(struct calltab *tab, struct slice name, uint32_t *ret)
+{
+	uint32_t account = account_find(tab, name);
+	int err = 0;
+
+	if (!account)
+		err = accounts_reserve(tab);
+	if (!account && !err)
+		err = account_new(tab, name, &account);
+	if (err)
+		return err;
+	tab->accounts[account]->refs++;
+	*ret = account;
+	return 0;
+}
+
+void account_unref(struct calltab *tab, uint32_t account)
+{
+	struct account *a = tab->accounts[account];
+
+	if (--a->refs > 0)
+		return;
+	map_remove(&tab->accounts_by_name, a->tag, account);
+	tab->accounts[account] = NULL;
+	tab->accounts_spare[tab->accounts_spare_n++] = account;
+	free(a);
+}
+
+/* ---- finding ---- */
+
+/* Where a call of this account and session is found; in memory alone. */
+static uint64_t session_hash(uint32_t account, struct slice session)
+{
+	return XXH3_64bits_withSeed(session.p, session.n, account);
+}
+
+static uint32_t id_tag(const struct uuid *call_id)
+{
+	uint32_t tag;
+
+	memcpy(&tag, call_id->b, sizeof(tag));
+	return tag;
+}
+
+unsigned calltab_slice_of(const struct uuid *call_id)
+{
+	return (unsigned)(call_id->b[14] | call_id->b[15] << 8) % CALLTAB_SLICES;
+}
+
+struct call *call_find(const struct calltab *tab, struct slice account, struct slice session)
+{
+	uint32_t index = account_find(tab, account), at, tag, handle;
+	const struct map *map;
+	uint64_t hash;
+
+	if (!index)
+		return NULL;
+	hash = session_hash(index, session);
+	map = &tab->sessions[hash % CALLTAB_SLICES];
+	tag = (uint32_t)(hash >> 32);
+	for (at = map_first(map, tag); (handle = map_next(map, tag, &at));) {
+		struct call *call = as_call(tab->items[handle]);
+
+		if (call->account == index && slice_eq(facts_session(&call->facts), session))
+			return call;
+	}
+	return NULL;
+}
+
+struct item *item_find(const struct calltab *tab, const struct uuid *call_id)
+{
+	const struct map *map = &tab->slices[calltab_slice_of(call_id)].by_id;
+	uint32_t tag = id_tag(call_id), at, handle;
+
+	for (at = map_first(map, tag); (handle = map_next(map, tag, &at));) {
+		if (uuid_eq(&tab->items[handle]->id, call_id))
+			return tab->items[handle];
+	}
+	return NULL;
+}
+
+/* ---- slices ---- */
+
+void slice_touch(struct calltab *tab, const struct uuid *call_id)
+{
+	struct slice_of_table *slice = &tab->slices[calltab_slice_of(call_id)];
+
+	if (!slice->dirty) {
+		slice->dirty = true;
+		tab->slices_dirty++;
+	}
+}
+
+bool slice_masked(const struct calltab *tab, const struct uuid *call_id)
+{
+	return tab->commit && tab->commit <= tab->masked_until &&
+	       tab->slices[calltab_slice_of(call_id)].n >= tab->commit;
+}
+
+/* ---- handles ---- */
+
+static int items_reserve(struct calltab *tab)
+{
+	uint32_t cap = tab->items_cap ? tab->items_cap + tab->items_cap / 2 : 1024;
+	struct item **items;
+	uint32_t *spare;
+
+	if (tab->spare_n || tab->items_n < tab->items_cap)
+		return 0;
+	items = realloc(tab->items, cap * sizeof(struct item *));
+	if (!items)
+		return -ENOMEM;
+	tab->items = items;
+	spare = realloc(tab->spare, cap * sizeof(*spare));
+	if (!spare)
+		return -ENOMEM;
+	tab->spare = spare;
+	if (timers_reserve(&tab->timers, cap))
+		return -ENOMEM;
+	tab->items_cap = cap;
+	if (tab->items_n == 0)
+		tab->items[tab->items_n++] = NULL;
+	return 0;
+}
+
+/* The memory has been reserved. */
+static void item_enter(struct calltab *tab, struct item *item)
+{
+	item->handle = tab->spare_n ? tab->spare[--tab->spare_n] : tab->items_n++;
+	tab->items[item->handle] = item;
+	item->key_ms = item_due(tab, item);
+	timers_add(&tab->timers, item->handle, item->key_ms);
+}
+
+/* The memory stays the caller's. */
+static void item_forget(struct calltab *tab, struct item *item)
+{
+	timers_remove(&tab->timers, item->handle);
+	tab->items[item->handle] = NULL;
+	tab->spare[tab->spare_n++] = item->handle;
+}
+
+static void item_leave(struct calltab *tab, struct item *item)
+{
+	item_forget(tab, item);
+	free(item);
+}
+
+void item_arm(struct calltab *tab, struct item *item)
+{
+	int64_t due_ms = item_due(tab, item);
+
+	if (due_ms < item->key_ms) {
+		item->key_ms = due_ms;
+		timers_move(&tab->timers, item->handle, due_ms);
+	}
+}
+
+static int id_add(struct calltab *tab, const struct item *item)
+{
+	return map_add(&tab->slices[calltab_slice_of(&item->id)].by_id, id_tag(&item->id),
+		       item->handle);
+}
+
+static void id_remove(struct calltab *tab, const struct item *item)
+{
+	map_remove(&tab->slices[calltab_slice_of(&item->id)].by_id, id_tag(&item->id),
+		   item->handle);
+}
+
+/* ---- calls ---- */
+
+/* What malloc gives away without asking more: its chunks are 16 bytes apart, 8 of them its own. */
+static uint32_t whole_chunk(size_t room)
+{
+	size_t bytes = sizeof(struct call) + room + 8;
+
+	return (uint32_t)(((bytes + 15) & ~(size_t)15) - 8 - sizeof(struct call));
+}
+
+size_t call_bytes(const struct call *call)
+{
+	return sizeof(*call) + call->facts.cap + 8;
+}
+
+struct call *call_new(const struct uuid *id, size_t room)
+{
+	uint32_t cap = whole_chunk(room);
+	struct call *call = malloc(sizeof(*call) + cap);
+
+	if (!call)
+		return NULL;
+	memset(call, 0, sizeof(*call));
+	call->item.id = *id;
+	call->last_ms = TIME_NONE;
+	call->open = (struct call_open){ TIME_NONE, TIME_NONE, TIME_NONE, TIME_NONE };
+	call->facts.cap = cap;
+	return call;
+}
+
+static void count_call(struct calltab *tab, const struct call *call, bool comes)
+{
+	uint64_t *count = call->item.closed_by == CLOSED_NOT ? &tab->counts.open
+							     : &tab->counts.remembered;
+
+	*count += comes ? 1 : UINT64_MAX;
+	tab->counts.bytes += comes ? call_bytes(call) : -(uint64_t)call_bytes(call);
+}
+
+int call_add(struct calltab *tab, struct call *call)
+{
+	struct slice session = facts_session(&call->facts);
+	uint64_t hash = session_hash(call->account, session);
+	struct map *map = &tab->sessions[hash % CALLTAB_SLICES];
+	int err = items_reserve(tab);
+
+	if (err)
+		return err;
+	item_enter(tab, &call->item);
+	err = map_add(map, (uint32_t)(hash >> 32), call->item.handle);
+	if (!err) {
+		err = id_add(tab, &call->item);
+		if (err)
+			map_remove(map, (uint32_t)(hash >> 32), call->item.handle);
+	}
+	if (err) {
+		item_forget(tab, &call->item);
+		return err;
+	}
+	count_call(tab, call, true);
+	victims_note(&tab->silent, call->last_ms);
+	return 0;
+}
+
+void call_remove(struct calltab *tab, struct call *call)
+{
+	uint64_t hash = session_hash(call->account, facts_session(&call->facts));
+
+	count_call(tab, call, false);
+	map_remove(&tab->sessions[hash % CALLTAB_SLICES], (uint32_t)(hash >> 32),
+		   call->item.handle);
+	id_remove(tab, &call->item);
+	account_unref(tab, call->account);
+	item_leave(tab, &call->item);
+}
+
+/* Of a call that has grown, or is written anew, in place of old. */
+static void moved(struct calltab *tab, struct call *call, size_t old_bytes)
+{
+	if (!call->item.handle)
+		return;
+	tab->counts.bytes += call_bytes(call) - old_bytes;
+	tab->items[call->item.handle] = &call->item;
+}
+
+int call_grow(struct calltab *tab, struct call **call, size_t room)
+{
+	struct call *bigger = *call;
+	size_t old_bytes = call_bytes(bigger);
+	uint32_t cap;
+
+	if (room <= bigger->facts.cap)
+		return 0;
+	/* With something to spare for the next fact. */
+	cap = whole_chunk(room + room / 4);
+	bigger = realloc(bigger, sizeof(*bigger) + cap);
+	if (!bigger)
+		return -ENOMEM;
+	facts_recap(&bigger->facts, cap);
+	moved(tab, bigger, old_bytes);
+	*call = bigger;
+	return 0;
+}
+
+static int write_events(struct calltab *tab, struct call **call, size_t n)
+{
+	struct facts_scratch *s = &tab->facts;
+	struct fact_key last = { .seq = 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		struct fact_key key = fact_key_of(&s->events[i]);
+		int room = facts_encode(s, &(*call)->facts, &s->events[i]);
+		int err = room < 0 ? room : call_grow(tab, call, (size_t)room);
+
+		if (err)
+			return err;
+		facts_take(s, &(*call)->facts, &key, &last);
+		last = key;
+	}
+	return 0;
+}
+
+int call_rebuild(struct calltab *tab, struct call **call)
+{
+	struct call *old = *call, *anew = malloc(sizeof(*anew) + old->facts.cap);
+	int err;
+
+	if (!anew)
+		return -ENOMEM;
+	*anew = *old;
+	anew->item.handle = 0;
+	facts_begin(&anew->facts, facts_session(&old->facts));
+	err = write_events(tab, &anew, old->facts.n);
+	if (err) {
+		free(anew);
+		return err;
+	}
+	anew->item.handle = old->item.handle;
+	moved(tab, anew, call_bytes(old));
+	*call = anew;
+	free(old);
+	return 0;
+}
+
+/* ---- orphans ---- */
+
+static size_t orphan_bytes(const struct orphan *orphan)
+{
+	return sizeof(*orphan) + orphan->json_n + 16;
+}
+
+int orphan_add(struct calltab *tab, struct orphan *orphan)
+{
+	struct item *there = item_find(tab, &orphan->item.id);
+	int err = items_reserve(tab);
+
+	if (err)
+		return err;
+	orphan->item.orphan = true;
+	orphan->next = 0;
+	item_enter(tab, &orphan->item);
+	if (there) {
+		orphan->next = as_orphan(there)->next;
+		as_orphan(there)->next = orphan->item.handle;
+	} else if (id_add(tab, &orphan->item)) {
+		item_forget(tab, &orphan->item);
+		return -ENOMEM;
+	}
+	tab->counts.orphans++;
+	tab->counts.bytes += orphan_bytes(orphan);
+	victims_note(&tab->oldest, orphan->append_ms);
+	return 0;
+}
+
+/* Takes the orphan out of its call's chain; the first one's place under the id goes on. */
+static void unchain(struct calltab *tab, struct orphan *orphan)
+{
+	struct orphan *first = as_orphan(item_find(tab, &orphan->item.id));
+	struct map *map = &tab->slices[calltab_slice_of(&orphan->item.id)].by_id;
+
+	if (first == orphan) {
+		if (orphan->next)
+			map_replace(map, id_tag(&orphan->item.id), orphan->item.handle,
+				    orphan->next);
+		else
+			id_remove(tab, &orphan->item);
+		return;
+	}
+	while (first->next != orphan->item.handle)
+		first = as_orphan(tab->items[first->next]);
+	first->next = orphan->next;
+}
+
+void orphan_remove(struct calltab *tab, struct orphan *orphan)
+{
+	unchain(tab, orphan);
+	tab->counts.orphans--;
+	tab->counts.bytes -= orphan_bytes(orphan);
+	item_leave(tab, &orphan->item);
+}
