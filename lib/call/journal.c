@@ -127,9 +127,9 @@ void journal_entry_write(struct buf *out, const struct journal_entry *entry)
 	put_varint_signed(out, entry->replay_offset);
 	put_varint_signed(out, entry->replay_clock_ms);
 	put_varint_signed(out, entry->calls_offset);
+	put_varint(out, entry->replay_cutoff);
 	buf_add(out, entry->fingerprint.b, UUID_LEN);
 	put_slice(out, entry->closed_ids);
-	put_varint_signed(out, entry->closed_covers_ms);
 	end_value(out, start);
 }
 
@@ -149,9 +149,9 @@ int journal_entry_read(struct slice value, struct journal_entry *ret)
 	e.replay_offset = cur_varint_signed(&c);
 	e.replay_clock_ms = cur_varint_signed(&c);
 	e.calls_offset = cur_varint_signed(&c);
+	e.replay_cutoff = cur_varint(&c);
 	fingerprint = cur_take(&c, UUID_LEN);
 	e.closed_ids = cur_slice(&c);
-	e.closed_covers_ms = cur_varint_signed(&c);
 	if (!read_whole(&c) || e.n == 0 || e.replay_from == 0 || e.replay_from > e.n + 1 ||
 	    e.closed_ids.n % UUID_LEN != 0)
 		return -EBADMSG;

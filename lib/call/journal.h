@@ -36,16 +36,16 @@ struct state_key {
 
 /* One commit of one partition. */
 struct journal_entry {
-	uint64_t n;               /* 1.. */
-	int64_t offset;           /* events below it are applied */
-	int64_t clock_ms;         /* at which the timers ran */
-	uint64_t replay_from;     /* the oldest commit a restart has to repeat; n + 1: none */
-	int64_t replay_offset;    /* where that one begins, */
-	int64_t replay_clock_ms;  /* and the clock before it */
-	int64_t calls_offset;     /* of topic calls: no record of replay_from or later lies below */
-	struct uuid fingerprint;  /* of the rules and settings that it was made under */
-	struct slice closed_ids;  /* calls that a limit closed, UUID_LEN bytes each, in order */
-	int64_t closed_covers_ms; /* how far back the closed index could tell after it */
+	uint64_t n;              /* 1.. */
+	int64_t offset;          /* events below it are applied */
+	int64_t clock_ms;        /* at which the timers ran */
+	uint64_t replay_from;    /* the oldest commit a restart has to repeat; n + 1: none */
+	int64_t replay_offset;   /* where that one begins, */
+	int64_t replay_clock_ms; /* and the clock before it */
+	int64_t calls_offset;    /* of topic calls: no record of replay_from or later lies below */
+	uint64_t replay_cutoff;  /* of the closed index before it (closed_cutoff) */
+	struct uuid fingerprint; /* of the rules and settings that it was made under */
+	struct slice closed_ids; /* calls that a limit closed, UUID_LEN bytes each, in order */
 };
 
 struct slice_part {

@@ -80,7 +80,7 @@ static const struct journal_entry entry = {
 	.replay_clock_ms = TIME_NONE,
 	.calls_offset = -2,
 	.fingerprint = { { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 255 } },
-	.closed_covers_ms = 172800000,
+	.replay_cutoff = 172800000,
 };
 
 static void write_entry(struct buf *b)
@@ -139,7 +139,7 @@ static void what_is_written_is_read(void **state)
 	assert_int_equal(entry.replay_offset, e.replay_offset);
 	assert_true(entry.replay_clock_ms == e.replay_clock_ms);
 	assert_int_equal(entry.calls_offset, e.calls_offset);
-	assert_int_equal(entry.closed_covers_ms, e.closed_covers_ms);
+	assert_int_equal(entry.replay_cutoff, e.replay_cutoff);
 	assert_true(uuid_eq(&entry.fingerprint, &e.fingerprint));
 	assert_true(slice_eq(e.closed_ids, slice_make(ids, 2 * UUID_LEN)));
 
