@@ -693,6 +693,90 @@ static void lag(void)
 	log_close(log);
 }
 
+static void next_is(struct mover *m, int32_t partition, int64_t offset)
+{
+	int64_t deadline_ms = soon(10000);
+	struct log_msg msg;
+	int r;
+
+	while ((r = log_worker_poll(m->w, 100, &msg)) == 0)
+		CHECK(clock_mono_ms() < deadline_ms);
+	CHECK(r == 1);
+	if (msg.partition != partition || msg.offset != offset)
+		fprintf(stderr, "partition %d offset %lld\n", (int)msg.partition,
+			(long long)msg.offset);
+	CHECK(msg.partition == partition && msg.offset == offset);
+}
+
+/* One partition stands still while others go on, and is moved before, while and after. */
+static void pausing(void)
+{
+	struct log *log = open_ready();
+	struct mover m = { 0 };
+	struct log_msg msg;
+	int n = 0;
+
+	append(log, 40, 0);
+	start_mover(&m, log, "a");
+	poll_until_owned(&m, PARTS);
+	for (int p = 0; p < PARTS; p++) {
+		CHECK(log_worker_pause(m.w, TOPIC_EVENTS, p, true) == 0);
+		CHECK(log_worker_seek(m.w, TOPIC_EVENTS, p, 0) == 0);
+	}
+	CHECK(log_worker_poll(m.w, 500, &msg) == 0);
+	CHECK(log_worker_pause(m.w, TOPIC_EVENTS, 2, false) == 0);
+	for (n = 0; n < 5; n++)
+		next_is(&m, 2, n);
+	CHECK(log_worker_pause(m.w, TOPIC_EVENTS, 2, true) == 0);
+	CHECK(log_worker_poll(m.w, 300, &msg) == 0);
+	CHECK(log_worker_pause(m.w, TOPIC_EVENTS, 2, false) == 0);
+	next_is(&m, 2, 5);
+	/* moved while it stands still */
+	CHECK(log_worker_pause(m.w, TOPIC_EVENTS, 2, true) == 0);
+	CHECK(log_worker_seek(m.w, TOPIC_EVENTS, 2, 3) == 0);
+	CHECK(log_worker_pause(m.w, TOPIC_EVENTS, 2, false) == 0);
+	next_is(&m, 2, 3);
+	/* moved just before */
+	CHECK(log_worker_seek(m.w, TOPIC_EVENTS, 2, 1) == 0);
+	CHECK(log_worker_pause(m.w, TOPIC_EVENTS, 2, true) == 0);
+	CHECK(log_worker_poll(m.w, 300, &msg) == 0);
+	CHECK(log_worker_pause(m.w, TOPIC_EVENTS, 2, false) == 0);
+	next_is(&m, 2, 1);
+	/* going on what goes on changes nothing */
+	CHECK(log_worker_pause(m.w, TOPIC_EVENTS, 2, false) == 0);
+	next_is(&m, 2, 2);
+	CHECK(log_worker_pause(m.w, TOPIC_LIVE, 2, false) == -EINVAL);
+	CHECK(log_worker_seek(m.w, TOPIC_LIVE, 2, 0) == -EINVAL);
+	log_worker_free(m.w);
+	log_close(log);
+}
+
+/* More workers than partitions, coming at once and going one by one. */
+static void crowd(void)
+{
+	struct log *log = open_ready();
+	struct mover m[PARTS + 2] = { 0 };
+	char ids[PARTS + 2][8];
+	int64_t deadline_ms = soon(90000);
+
+	for (size_t i = 0; i < ARRAY_LEN(m); i++) {
+		snprintf(ids[i], sizeof(ids[i]), "c%zu", i);
+		start_mover(&m[i], log, ids[i]);
+		run_mover(&m[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(m); i++) {
+		append(log, 1000, 4);
+		while (count_calls(log) < 1000 * ((int64_t)i + 1)) {
+			CHECK(clock_mono_ms() < deadline_ms);
+			usleep(50000);
+		}
+		end_mover(&m[i]);
+		CHECK(m[i].gaps == 0);
+	}
+	CHECK(count_calls(log) == 1000 * (int64_t)ARRAY_LEN(m));
+	log_close(log);
+}
+
 static void reader(void)
 {
 	static const enum topic two[] = { TOPIC_EVENTS, TOPIC_DEAD };
@@ -801,6 +885,7 @@ static const struct {
 	{ "fencing", fencing }, { "pending", pending },
 	{ "zombie", zombie },   { "hooks", hooks },
 	{ "lag", lag },         { "reader", reader },
+	{ "pausing", pausing }, { "crowd", crowd },
 	{ "tail", tail },       { "away", away },
 };
 

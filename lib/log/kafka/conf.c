@@ -70,13 +70,22 @@ static bool log_allowed(void)
 	return atomic_fetch_add(&lines, 1) < LOG_LINES_MAX;
 }
 
+/* Of these the lines are no news: a producer's property given to a consumer (both are set from one
+ * list), a coordinator that is still loading, and what the verdict tells too. */
+static bool is_quiet(const char *facility)
+{
+	static const char *const quiet[] = { "CONFWARN", "GETPID", "TXNERR", "FATAL" };
+
+	for (size_t i = 0; facility && i < ARRAY_LEN(quiet); i++) {
+		if (strcmp(facility, quiet[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static enum slog_level level_of(int level, const char *facility)
 {
-	/* A producer's property is no news to a consumer: we set both from one list. That a
-	 * coordinator is still loading is daily life. */
-	if (facility && (strcmp(facility, "CONFWARN") == 0 || strcmp(facility, "GETPID") == 0))
-		return SLOG_DEBUG;
-	return level <= LOG_WARNING ? SLOG_WARN : SLOG_DEBUG;
+	return level <= LOG_WARNING && !is_quiet(facility) ? SLOG_WARN : SLOG_DEBUG;
 }
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)

@@ -83,7 +83,7 @@ static bool cooperative(const rd_kafka_t *rk)
 {
 	const char *protocol = rd_kafka_rebalance_protocol((rd_kafka_t *)(uintptr_t)rk);
 
-	return strcmp(protocol, "COOPERATIVE") == 0;
+	return protocol && strcmp(protocol, "COOPERATIVE") == 0;
 }
 
 static void tell_assigned(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *list)

@@ -13,8 +13,9 @@
 #include "base/slog.h"
 #include "log/kafka/worker.h"
 
-#define SEEK_MS    5000
-#define SEEK_AGAIN 20000 /* us; a partition that has just come cannot be moved yet */
+#define LEAVE_SPARE_MS 1000 /* of WORKER_LEAVE_MS, when the join takes long */
+#define SEEK_MS        5000
+#define SEEK_AGAIN     20000 /* us; a partition that has just come cannot be moved yet */
 
 /* ---- places ---- */
 
@@ -210,14 +211,17 @@ void kafka_msg_done(struct log_worker *base)
 	w->msg = NULL;
 }
 
-static void heard(struct worker *w, size_t at, int32_t partition, int64_t next)
+/* false: it was told before. A rebalance makes the client fetch again what it had, for partitions
+ * that stayed (librdkafka before 2.4). */
+static bool heard(struct worker *w, size_t at, int32_t partition, int64_t from, int64_t next)
 {
 	struct part *part = worker_part(w, at, partition);
 
-	if (!part)
-		return; /* cannot be: it was made when the partition came */
-	part->next = MAX(part->next, next);
+	if (UNLIKELY(!part || from < part->next))
+		return false;
+	part->next = next;
 	part->heard = true;
+	return true;
 }
 
 static int read_error(struct worker *w, const rd_kafka_message_t *m)
@@ -234,7 +238,7 @@ static int read_error(struct worker *w, const rd_kafka_message_t *m)
 	return verdict;
 }
 
-/* 1: it is a message and *ret is filled; 0: it was an end of partition; or a verdict. */
+/* 1: it is a message and *ret is filled; 0: an end of partition or a repetition; or a verdict. */
 static int read_message(struct worker *w, rd_kafka_message_t *m, struct log_msg *ret)
 {
 	size_t at = 0;
@@ -246,10 +250,11 @@ static int read_message(struct worker *w, rd_kafka_message_t *m, struct log_msg 
 	if (UNLIKELY(at == WORKER_TOPICS_MAX))
 		return 0;
 	if (m->err) {
-		heard(w, at, m->partition, m->offset);
+		heard(w, at, m->partition, m->offset, m->offset);
 		return 0;
 	}
-	heard(w, at, m->partition, m->offset + 1);
+	if (!heard(w, at, m->partition, m->offset, m->offset + 1))
+		return 0;
 	kafka_msg_fill(m, w->topics[at], ret);
 	return 1;
 }
@@ -290,7 +295,7 @@ int kafka_worker_poll(struct log_worker *base, int timeout_ms, struct log_msg *r
 		}
 		if (r < 0 || !m)
 			return r;
-		/* An end of partition was told; what is left of the time is for a message. */
+		/* What is left of the time is for a message. */
 		if (deadline_ms == 0)
 			deadline_ms = clock_mono_ms() + timeout_ms;
 		left_ms = kafka_left_ms(deadline_ms, timeout_ms);
@@ -385,14 +390,21 @@ int kafka_worker_pause(struct log_worker *base, enum topic topic, int32_t partit
  * group's answer to its join and its first assignment (librdkafka before 2.3). So that assignment
  * is waited for, and where it does not come, the handle is left as it is once the group is left.
  */
-static bool half_joined(const struct worker *w)
+static bool half_joined(struct worker *w)
 {
-	return w->joined && !w->placed && strcmp(rd_kafka_rebalance_protocol(w->consumer), "NONE");
+	const char *protocol;
+
+	if (!w->joined || w->placed)
+		return w->stuck = false;
+	protocol = rd_kafka_rebalance_protocol(w->consumer);
+	if (protocol) /* a closed consumer has no answer: the last one stands */
+		w->stuck = strcmp(protocol, "NONE") != 0;
+	return w->stuck;
 }
 
 static void finish_joining(struct worker *w)
 {
-	while (half_joined(w) && clock_mono_ms() < w->leave_by_ms - WORKER_LEAVE_MS / 2) {
+	while (half_joined(w) && clock_mono_ms() < w->leave_by_ms - LEAVE_SPARE_MS) {
 		rd_kafka_message_t *m = rd_kafka_consumer_poll(w->consumer, 20);
 
 		if (m)
@@ -419,8 +431,11 @@ static bool leave(struct worker *w)
 	if (!queue)
 		return false;
 	error = rd_kafka_consumer_close_queue(w->consumer, queue);
-	while (!error && !rd_kafka_consumer_closed(w->consumer) && clock_mono_ms() < w->leave_by_ms)
+	while (!error && !rd_kafka_consumer_closed(w->consumer) &&
+	       clock_mono_ms() < w->leave_by_ms) {
+		half_joined(w);
 		serve_leaving(w, rd_kafka_queue_poll(queue, 50));
+	}
 	rd_kafka_error_destroy(error);
 	rd_kafka_queue_destroy(queue);
 	return rd_kafka_consumer_closed(w->consumer);
@@ -428,7 +443,7 @@ static bool leave(struct worker *w)
 
 static void destroy_consumer(struct worker *w, bool left)
 {
-	if (half_joined(w))
+	if (w->stuck)
 		SLOG(SLOG_WARN, "kafka consumer cannot be freed, it is left idle");
 	else
 		rd_kafka_destroy_flags(w->consumer,

@@ -36,6 +36,7 @@ struct worker {
 	rd_kafka_message_t *msg; /* that the role holds */
 	bool fenced_others, joined, txn_open;
 	bool placed;         /* the group has told its first assignment, if an empty one */
+	bool stuck;          /* while leaving: it waits for that assignment */
 	int verdict;         /* of what happened inside a callback; the running poll returns it */
 	int dead;            /* what every call returns from now on */
 	int64_t leave_by_ms; /* 0 before log_worker_free */
