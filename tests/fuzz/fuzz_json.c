@@ -1,0 +1,62 @@
+/* Other people's JSON, read and mended: no byte past the end, no text that is no UTF-8. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "wire/json_in.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+/* Looks at every byte of every text, so that a sanitizer does. */
+static size_t sum(struct slice text)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < text.n; i++)
+		total += (unsigned char)text.p[i];
+	return total;
+}
+
+static size_t walk(yyjson_val *object)
+{
+	yyjson_obj_iter iter = yyjson_obj_iter_with(object);
+	yyjson_val *key;
+	size_t total = 0;
+
+	while ((key = yyjson_obj_iter_next(&iter))) {
+		struct slice text = json_text(yyjson_obj_iter_get_val(key));
+
+		check(slice_is_utf8(text));
+		total += sum(json_text(key)) + sum(text) + is_macro(text);
+	}
+	return total;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	/* Copies of exactly this size: a read past the end is seen. */
+	char *text = malloc(size ? size : 1), *mended = malloc(size ? size : 1);
+	struct arena a = ARENA_EMPTY;
+	volatile size_t seen = 0;
+	yyjson_val *v;
+	size_t n;
+
+	check(text && mended);
+	if (size)
+		memcpy(text, data, size);
+	if (!json_read(&a, slice_make(text, size), &v))
+		seen += walk(v);
+	n = json_mend(slice_make(text, size), mended);
+	check(n <= size);
+	if (!json_read(&a, slice_make(mended, n), &v))
+		seen += walk(v);
+	arena_fini(&a);
+	free(text);
+	free(mended);
+	return 0;
+}
