@@ -365,12 +365,37 @@ static void topics(void)
 	log_close(other);
 }
 
-/* argv[2]: a topic of the prefix was made with a wrong policy by the caller */
+/* A topic that somebody made with Kafka's own settings. */
+static void make_foreign(const char *topic)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	char text[256];
+	rd_kafka_NewTopic_t *t;
+	rd_kafka_queue_t *queue;
+	rd_kafka_event_t *event;
+	rd_kafka_t *rk;
+
+	rd_kafka_conf_set(conf, "bootstrap.servers", cfg.kafka.brokers, text, sizeof(text));
+	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+	CHECK(rk);
+	queue = rd_kafka_queue_new(rk);
+	snprintf(text, sizeof(text), "%s%s", prefix, topic);
+	t = rd_kafka_NewTopic_new(text, PARTS, 1, NULL, 0);
+	rd_kafka_CreateTopics(rk, &t, 1, NULL, queue);
+	event = rd_kafka_queue_poll(queue, 20000);
+	CHECK(event && !rd_kafka_event_error(event));
+	rd_kafka_event_destroy(event);
+	rd_kafka_NewTopic_destroy(t);
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_destroy(rk);
+}
+
 static void policy(void)
 {
 	struct buf problem = BUF_EMPTY;
 	struct log *log = open_log();
 
+	make_foreign("state");
 	CHECK(log_setup_topics(log, soon(20000), &problem) == -EINVAL);
 	CHECK(slice_ends(buf_slice(&problem),
 			 SLICE("state has cleanup.policy delete, wanted is compact")));
