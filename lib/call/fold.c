@@ -252,13 +252,11 @@ static int64_t answer_time(const struct fold *f)
 	return answer_ms != TIME_NONE || !f->answered ? answer_ms : f->told_answer_ms;
 }
 
-/* Moves a time that lies before another up to it. */
-static void not_before(struct fold *f, int64_t *time_ms, int64_t earliest_ms)
+/* From one time to another; clocks that disagree give none (contract 3.2). */
+static int64_t span(struct fold *f, int64_t from_ms, int64_t to_ms)
 {
-	if (*time_ms == TIME_NONE || *time_ms >= earliest_ms)
-		return;
-	*time_ms = earliest_ms;
-	f->clock_skew = true;
+	f->clock_skew |= to_ms < from_ms;
+	return MAX(0, to_ms - from_ms);
 }
 
 static void fold_times(struct fold *f)
@@ -269,11 +267,11 @@ static void fold_times(struct fold *f)
 	rec->ended_at_ms = end_time(f);
 	rec->started_at_ms = start_time(f, rec->ended_at_ms);
 	rec->answered_at_ms = answer_time(f);
-	not_before(f, &rec->answered_at_ms, rec->started_at_ms);
-	not_before(f, &rec->ended_at_ms, rec->started_at_ms);
-	if (rec->answered_at_ms != TIME_NONE)
-		not_before(f, &rec->ended_at_ms, rec->answered_at_ms);
-	rec->total_ms = rec->ended_at_ms - rec->started_at_ms;
+	if (rec->answered_at_ms != TIME_NONE && rec->ended_at_ms < rec->answered_at_ms) {
+		rec->ended_at_ms = rec->answered_at_ms; /* rules.md 6 */
+		f->clock_skew = true;
+	}
+	rec->total_ms = span(f, rec->started_at_ms, rec->ended_at_ms);
 }
 
 /* Contract 3.2: talk as the vendor counts it, else the union of the talks; wait always computed. */
@@ -293,7 +291,7 @@ static int fold_durations(struct fold *f)
 	else if (rec->answered_at_ms != TIME_NONE)
 		rec->talk_ms = rec->ended_at_ms - rec->answered_at_ms;
 	if (rec->answered_at_ms != TIME_NONE)
-		rec->wait_ms = rec->answered_at_ms - rec->started_at_ms;
+		rec->wait_ms = span(f, rec->started_at_ms, rec->answered_at_ms);
 	rec->wait_ms = MIN(rec->wait_ms, MAX(0, rec->total_ms - rec->talk_ms));
 	return err;
 }
