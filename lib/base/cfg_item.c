@@ -397,6 +397,7 @@ void cfg_check_whole(struct cfg_reader *r, const struct cfg_node *root)
 	check_order(r, node, "connect_timeout", deliver->connect_timeout_ms, "timeout",
 		    deliver->timeout_ms);
 	check_ingest(r, root);
+	r->cfg->kafka.properties_line = cfg_line_of(cfg_node_get(root, "kafka"), "properties");
 	r->cfg->redis_configured = cfg_node_get(root, "redis") != NULL;
 	r->cfg->record_configured = cfg_node_get(root, "record") != NULL;
 	r->cfg->sip_configured = cfg_node_get(root, "sip") != NULL;

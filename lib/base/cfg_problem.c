@@ -4,8 +4,6 @@
 
 #define SHOWN_BYTES 60 /* of a wrong value, in its message */
 
-/* ---- problems ---- */
-
 static void add_problem(struct cfg_reader *r, int line, const char *key, const char *kind,
 			const char *format, va_list args)
 {
@@ -117,51 +115,4 @@ void cfg_wrong(struct cfg_reader *r, const struct cfg_key *key, const struct cfg
 	cfg_error(r, node->line, key->name, "%.*s", SLICE_ARG(buf_slice(&text)));
 	r->tmp.bad |= text.bad;
 	buf_fini(&text);
-}
-
-/* ---- names that are nearly right ---- */
-
-#define NAME_BYTES 32
-
-/* Letters to change, insert, leave out or swap to make b of a (Damerau's distance, restricted). */
-static size_t distance(struct slice a, struct slice b)
-{
-	size_t rows[3][NAME_BYTES + 1];
-
-	for (size_t k = 0; k <= b.n; k++)
-		rows[0][k] = k;
-	for (size_t i = 1; i <= a.n; i++) {
-		size_t *now = rows[i % 3], *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
-
-		now[0] = i;
-		for (size_t k = 1; k <= b.n; k++) {
-			bool same = a.p[i - 1] == b.p[k - 1];
-
-			now[k] = MIN(MIN(above[k], now[k - 1]) + 1, above[k - 1] + !same);
-			if (i > 1 && k > 1 && a.p[i - 1] == b.p[k - 2] && a.p[i - 2] == b.p[k - 1])
-				now[k] = MIN(now[k], above2[k - 2] + 1);
-		}
-	}
-	return rows[a.n % 3][b.n];
-}
-
-const char *cfg_nearest(const struct cfg_key *const *tables, size_t tables_n, struct slice name)
-{
-	const char *nearest = NULL;
-	size_t best = MIN(name.n / 3 + 1, 3) + 1;
-
-	if (name.n > NAME_BYTES)
-		return NULL;
-	for (size_t t = 0; t < tables_n; t++) {
-		for (const struct cfg_key *key = tables[t]; key->name; key++) {
-			struct slice other = slice_of(key->name);
-			size_t d = other.n > NAME_BYTES ? best : distance(name, other);
-
-			if (d < best) {
-				best = d;
-				nearest = key->name;
-			}
-		}
-	}
-	return nearest;
 }

@@ -1,4 +1,5 @@
 #include "base/cfg_read.h"
+#include "base/nearest.h"
 
 #define FIELD(base, key) ((void *)((char *)(base) + (key)->at))
 
@@ -102,7 +103,8 @@ static void read_group(struct cfg_reader *r, const struct cfg_key *key, const st
 		r->later = true;
 	}
 	outer = enter(r, key->name);
-	read_map(r, &tables, node, base);
+	if (!cfg_node_is_null(node)) /* `deliver:` with all of it commented out */
+		read_map(r, &tables, node, base);
 	leave(r, outer);
 	r->later = outer_later;
 }
@@ -176,7 +178,7 @@ static bool is_known(const struct tables *tables, struct slice name)
 static void tell_unknown(struct cfg_reader *r, const struct tables *tables,
 			 const struct cfg_node *node)
 {
-	const char *nearest = cfg_nearest(tables->v, tables->n, node->key_text);
+	struct nearest nearest = nearest_to(node->key_text);
 	struct buf names = BUF_EMPTY;
 	const char *before = "";
 
@@ -184,16 +186,16 @@ static void tell_unknown(struct cfg_reader *r, const struct tables *tables,
 		cfg_warn(r, node->key_line, node->key, "not in this version");
 		return;
 	}
-	if (nearest)
-		buf_printf(&names, "did you mean %s? ", nearest);
-	buf_add_text(&names, "allowed: ");
 	for (size_t t = 0; t < tables->n; t++) {
 		for (const struct cfg_key *key = tables->v[t]; key->name; key++) {
+			nearest_try(&nearest, key->name);
 			buf_printf(&names, "%s%s", before, key->name);
 			before = ", ";
 		}
 	}
-	cfg_error(r, node->key_line, node->key, "unknown key, %.*s", SLICE_ARG(buf_slice(&names)));
+	cfg_error(r, node->key_line, node->key, "unknown key%s%s%s, allowed: %.*s",
+		  nearest.word ? " (did you mean " : "", nearest.word ? nearest.word : "",
+		  nearest.word ? "?)" : "", SLICE_ARG(buf_slice(&names)));
 	r->tmp.bad |= names.bad;
 	buf_fini(&names);
 }
@@ -215,8 +217,6 @@ static void read_key(struct cfg_reader *r, const struct cfg_key *key, const stru
 static void read_map(struct cfg_reader *r, const struct tables *tables, const struct cfg_node *node,
 		     void *base)
 {
-	if (cfg_node_is_null(node))
-		return;
 	if (node->kind != CFG_NODE_MAP) {
 		cfg_error(r, node->line, NULL, "%s, allowed: a map of keys",
 			  node->kind == CFG_NODE_LIST ? "is a list" : "is a text");
@@ -363,6 +363,6 @@ void cfg_read_all(struct cfg_reader *r, const struct cfg_node *root)
 	struct tables tables = { { cfg_keys }, 1, false };
 
 	set_defaults(r, cfg_keys, r->cfg);
-	if (root)
+	if (root && !cfg_node_is_null(root))
 		read_map(r, &tables, root, r->cfg);
 }

@@ -64,8 +64,6 @@ void cfg_read_list(struct cfg_reader *r, const char *name, const struct cfg_list
 const struct cfg_variant *cfg_variant_of(const struct cfg_list *list, const char *name);
 /* What a key may be, behind "allowed: ". */
 void cfg_allowed(const struct cfg_key *key, struct buf *out);
-/* The nearest of the table's names, when near enough for a slip of the finger; else NULL. */
-const char *cfg_nearest(const struct cfg_key *const *tables, size_t tables_n, struct slice name);
 
 /* ${ENV} and ${file:/path} in a value. 0; -EINVAL with what is wrong in why; -ENOMEM. */
 CHECKED int cfg_expand(struct cfg_mem *mem, const char *file, struct slice text, const char **ret,

@@ -1,0 +1,64 @@
+/*
+ * check.c - `callstream check [FILE]`: is the config one that the roles would take?
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "cmd.h"
+#include "log/log.h"
+
+/* What only the log's own client knows: kafka.properties. Nothing is connected. */
+static int check_log(const struct cfg *cfg, struct buf *problems)
+{
+	struct buf problem = BUF_EMPTY;
+	struct log *log = NULL;
+	int err = log_open(cfg, &log, &problem);
+
+	if (err == 0)
+		log_close(log);
+	else
+		buf_printf(problems, "%s:%d: %.*s\n", cfg->file, cfg->kafka.properties_line,
+			   problem.n ? (int)problem.n : (int)sizeof("kafka: out of memory") - 1,
+			   problem.n ? problem.p : "kafka: out of memory");
+	buf_fini(&problem);
+	return err;
+}
+
+static const char *file_of(const struct cmd_args *args)
+{
+	return args->words_n ? args->words[0] : cmd_config_file(args);
+}
+
+static int run(const struct cmd_args *args)
+{
+	const char *file = file_of(args);
+	struct buf problems = BUF_EMPTY;
+	struct cfg *cfg = NULL;
+	int err = cfg_load(file, &cfg, &problems);
+
+	if (!err)
+		err = check_log(cfg, &problems);
+	cfg_free(cfg);
+	fwrite(problems.p ? problems.p : "", 1, problems.n, stdout);
+	buf_fini(&problems);
+	if (err == -ENOMEM)
+		return cmd_fail(EXIT_WRONG_INPUT, "out of memory");
+	if (err)
+		return EXIT_WRONG_INPUT;
+	printf("%s: ok\n", file);
+	return EXIT_DONE;
+}
+
+extern const struct cmd cmd_check;
+const struct cmd cmd_check = {
+	.name = "check",
+	.operands = "[FILE]",
+	.operands_max = 1,
+	.summary = "is this config right?",
+	.detail =
+	    "Prints FILE:LINE: KEY: what is wrong, what is allowed, for every error, and exits "
+	    "with 1; or\nFILE: ok. What this version does not do is a warning. Nothing is "
+	    "connected to.",
+	.config = true,
+	.run = run,
+};

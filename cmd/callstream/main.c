@@ -1,0 +1,27 @@
+/*
+ * main.c - the program: one binary, the table of its commands
+ */
+#include <stdio.h>
+
+#include "args.h"
+
+/* A command is a file with its struct cmd: a name here, a line below. */
+extern const struct cmd cmd_check, cmd_decode, cmd_demo, cmd_run, cmd_state_reset;
+
+const struct cmd *const commands[] = {
+	&cmd_run, &cmd_check, &cmd_decode, &cmd_demo, &cmd_state_reset, NULL,
+};
+
+int main(int argc, char **argv)
+{
+	struct cmd_args args;
+	int code;
+
+	if (args_read(argc, argv, &args, &code)) {
+		code = args.cmd->run(&args);
+		args_fini(&args);
+	}
+	if (fflush(stdout) && code == EXIT_DONE) /* a full disk, a reader that went away */
+		code = EXIT_WRONG_INPUT;
+	return code;
+}
