@@ -186,6 +186,13 @@ static void job_end(struct job *job, enum http_result result)
 	atomic_fetch_sub(&c->busy, 1);
 }
 
+static bool was_sent(const struct job *job)
+{
+	long bytes = 0;
+
+	return curl_easy_getinfo(job->easy, CURLINFO_REQUEST_SIZE, &bytes) == CURLE_OK && bytes > 0;
+}
+
 static enum http_result result_of(const struct job *job, CURLcode code)
 {
 	switch (code) {
@@ -201,8 +208,8 @@ static enum http_result result_of(const struct job *job, CURLcode code)
 		return job->address_refused && !job->address_tried ? HTTP_ADDRESS_REFUSED
 								   : HTTP_NOT_CONNECTED;
 	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
-		return HTTP_BAD_URL;
+	case CURLE_UNSUPPORTED_PROTOCOL: /* also of an answer that is no HTTP */
+		return was_sent(job) ? HTTP_BROKEN : HTTP_BAD_URL;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CERTPROBLEM:
