@@ -73,7 +73,8 @@ struct mover {
 	const char *id;
 	int64_t next[PARTS]; /* -3: not ours */
 	bool dirty[PARTS], renew;
-	int assigned, revoked, lost, gaps;
+	int assigned, revoked, lost, gaps, renewed;
+	bool may_die;
 	char order[4096]; /* the hooks as they came: a, r, l; c: commit inside revoked */
 	_Atomic bool stop;
 	_Atomic int64_t moved;
@@ -142,18 +143,24 @@ static void revoked(void *arg, const struct log_part *parts, size_t n, bool lost
 	}
 }
 
-static void start_mover(struct mover *m, struct log *log, const char *id)
+static void new_worker(struct mover *m)
 {
 	static const enum topic topics[] = { TOPIC_EVENTS };
 	const struct log_worker_hooks hooks = { m, assigned, revoked };
 	char full[128];
 
-	m->log = log;
-	m->id = id;
 	for (int p = 0; p < PARTS; p++)
 		m->next[p] = -3;
-	snprintf(full, sizeof(full), "%scorrelate.%s", prefix, id);
-	CHECK(log_worker_new(log, "correlate", full, topics, 1, &hooks, &m->w) == 0);
+	m->renew = false;
+	snprintf(full, sizeof(full), "%scorrelate.%s", prefix, m->id);
+	CHECK(log_worker_new(m->log, "correlate", full, topics, 1, &hooks, &m->w) == 0);
+}
+
+static void start_mover(struct mover *m, struct log *log, const char *id)
+{
+	m->log = log;
+	m->id = id;
+	new_worker(m);
 }
 
 /* After an abort: everything is taken over again. */
@@ -206,6 +213,12 @@ static void *move(void *arg)
 			r = commit(m);
 			commit_at = soon(100);
 		}
+		if (r == -EPIPE && m->may_die) {
+			log_worker_free(m->w);
+			new_worker(m);
+			m->renewed++;
+			continue;
+		}
 		CHECK(r >= 0 || r == -EAGAIN || r == -ECANCELED);
 		if (r == -ECANCELED || m->renew)
 			again(m);
@@ -254,12 +267,12 @@ static void acked(void *arg, int err)
 	atomic_fetch_add(&acked_n, 1);
 }
 
-static void append(struct log *log, int n, int64_t per_ms)
+static void append_within(struct log *log, int n, int64_t per_ms, int64_t timeout_ms)
 {
 	struct log_appender *a = NULL;
 	char key[24];
 
-	CHECK(log_appender_new(log, 30000, &a) == 0);
+	CHECK(log_appender_new(log, timeout_ms, &a) == 0);
 	for (int i = 0; i < n; i++) {
 		int len = snprintf(key, sizeof(key), "key %d", i);
 
@@ -272,8 +285,13 @@ static void append(struct log *log, int n, int64_t per_ms)
 			log_appender_poll(a, 0);
 		}
 	}
-	CHECK(log_appender_drain(a, soon(30000)) == 0);
+	CHECK(log_appender_drain(a, soon(timeout_ms)) == 0);
 	log_appender_free(a);
+}
+
+static void append(struct log *log, int n, int64_t per_ms)
+{
+	append_within(log, n, per_ms, 30000);
 }
 
 struct seen {
@@ -875,6 +893,29 @@ static void tail(void)
 	log_close(log);
 }
 
+/* The caller takes the broker away for a while: all arrives, each once. */
+static void outage(void)
+{
+	struct log *log = open_ready();
+	struct mover a = { .may_die = true };
+	int64_t deadline_ms;
+
+	start_mover(&a, log, "a");
+	run_mover(&a);
+	append_within(log, 20000, 1, 120000);
+	deadline_ms = soon(60000);
+	while (count_calls(log) < 20000) {
+		CHECK(clock_mono_ms() < deadline_ms);
+		usleep(200000);
+	}
+	end_mover(&a);
+	printf("a: %s gaps=%d moved=%lld renewed=%d\n", a.order, a.gaps, (long long)a.moved,
+	       a.renewed);
+	CHECK(a.gaps == 0);
+	CHECK(count_calls(log) == 20000);
+	log_close(log);
+}
+
 /* The broker is not there: nothing blocks for longer than it says. */
 static void away(void)
 {
@@ -911,7 +952,8 @@ static const struct {
 	{ "zombie", zombie },   { "hooks", hooks },
 	{ "lag", lag },         { "reader", reader },
 	{ "pausing", pausing }, { "crowd", crowd },
-	{ "tail", tail },       { "away", away },
+	{ "tail", tail },       { "outage", outage },
+	{ "away", away },
 };
 
 int main(int argc, char **argv)

@@ -5,19 +5,27 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import tempfile
+import threading
+import time
 import unittest
+from pathlib import Path
 
-from lib_cs import BINARY
+from lib_cs import BINARY, Broker
 
 PROBE = BINARY.with_name("log_probe")
 REPEAT_TAIL = int(os.environ.get("CALLSTREAM_REPEAT", "1"))
 
 
-def probe(scenario: str, run: str | None = None, seconds: float = 180) -> str:
+def probe(scenario: str, seconds: float = 180, **env: str) -> str:
     """Runs one scenario; AssertionError with what it said when something was not so."""
-    run = run or f"{random.SystemRandom().randrange(1 << 40):x}"
     done = subprocess.run(
-        [str(PROBE), scenario, run], capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL
+        [str(PROBE), scenario, f"{random.SystemRandom().randrange(1 << 40):x}"],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **env},
     )
     if done.returncode != 0:
         raise AssertionError(f"{scenario}: exit {done.returncode}\n{done.stdout}{done.stderr[-6000:]}")
@@ -95,6 +103,23 @@ class Reading(unittest.TestCase):
     def test_broker_away(self) -> None:
         """Every call is bounded while there is no broker."""
         probe("away")
+
+    def test_broker_away_for_a_while(self) -> None:
+        """The worker ends, a new one goes on: each message exactly once."""
+        with tempfile.TemporaryDirectory(prefix="callstream-test-") as folder, Broker(Path(folder) / "broker") as broker:
+
+            def take_away() -> None:
+                time.sleep(6)  # somewhere in the 20 s of appending; nothing depends on where
+                broker.kill()
+                time.sleep(12)
+                broker.start()
+
+            thread = threading.Thread(target=take_away)
+            thread.start()
+            try:
+                probe("outage", CALLSTREAM_BROKERS=broker.address)
+            finally:
+                thread.join()
 
 
 if __name__ == "__main__":
