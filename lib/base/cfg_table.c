@@ -38,10 +38,10 @@
 		.help = sentence                                                                   \
 	}
 /* A key of a later version: its value must fit all the same. */
-#define LATER(kind, key, checked, sentence)                                                        \
+#define LATER(kind, key, def, checked, sentence)                                                   \
 	{                                                                                          \
-		.name = key, .type = kind, .flags = CFG_LATER | CFG_NOWHERE, .check = checked,     \
-		.help = sentence                                                                   \
+		.name = key, .type = kind, .flags = CFG_LATER | CFG_NOWHERE, .fallback = def,      \
+		.check = checked, .help = sentence                                                 \
 	}
 #define GROUP(key, key_flags, table, sentence)                                                     \
 	{                                                                                          \
@@ -99,8 +99,8 @@ static const struct cfg_key kafka_keys[] = {
 };
 
 static const struct cfg_key sentinel_keys[] = {
-	LATER(CFG_TEXT, "master", NULL, "The name of the group."),
-	LATER(CFG_TEXTS, "addresses", NULL, "HOST:PORT of each sentinel."),
+	LATER(CFG_TEXT, "master", NULL, NULL, "The name of the group."),
+	LATER(CFG_TEXTS, "addresses", NULL, NULL, "HOST:PORT of each sentinel."),
 	END,
 };
 
@@ -245,30 +245,32 @@ static const struct cfg_key deliver_keys[] = {
 };
 
 static const struct cfg_key record_keys[] = {
-	LATER(CFG_TEXT, "store", &cfg_is_store, "Where recordings are kept."),
-	LATER(CFG_MS, "keep", NULL, "How long."),
+	LATER(CFG_TEXT, "store", "file:/var/lib/callstream/recordings", &cfg_is_store,
+	      "Where recordings are kept."),
+	LATER(CFG_MS, "keep", "180d", NULL, "How long."),
 	END,
 };
 
 static const struct cfg_key sip_keys[] = {
-	LATER(CFG_TEXTS, "listen", &cfg_is_sip_listen, "Where SIP is spoken."),
-	LATER(CFG_TEXTS, "hep_listen", &cfg_is_sip_listen, "Where mirrored SIP comes in."),
-	LATER(CFG_TEXT, "domain", NULL, "The domain that trunks register at."),
-	LATER(CFG_TEXT, "secrets_file", NULL, "Passwords of trunks, one a line."),
+	LATER(CFG_TEXTS, "listen", NULL, &cfg_is_sip_listen, "Where SIP is spoken."),
+	LATER(CFG_TEXTS, "hep_listen", NULL, &cfg_is_sip_listen, "Where mirrored SIP comes in."),
+	LATER(CFG_TEXT, "domain", NULL, NULL, "The domain that trunks register at."),
+	LATER(CFG_TEXT, "secrets_file", "/etc/callstream/sip.secrets", NULL,
+	      "Passwords of trunks, one a line."),
 	END,
 };
 
 static const struct cfg_key board_keys[] = {
-	LATER(CFG_MS, "expiry_grace", NULL, "Added to the expiry of a registration."),
-	LATER(CFG_MS, "trunk_down_after", NULL, "When a trunk that is down raises an alarm."),
+	LATER(CFG_MS, "expiry_grace", "5s", NULL, "Added to the expiry of a registration."),
+	LATER(CFG_MS, "trunk_down_after", "2m", NULL, "When a trunk that is down raises an alarm."),
 	END,
 };
 
 static const struct cfg_key alert_keys[] = {
-	LATER(CFG_TEXT, "name", &cfg_is_name, "The alert's name."),
-	LATER(CFG_TEXT, "url", &cfg_is_url, "Where it is posted to."),
-	LATER(CFG_TEXT, "mail_to", NULL, "Or whom it is mailed to,"),
-	LATER(CFG_TEXT, "smtp", NULL, "by this server."),
+	LATER(CFG_TEXT, "name", NULL, &cfg_is_name, "Names the alert."),
+	LATER(CFG_TEXT, "url", NULL, &cfg_is_url, "Where it is posted to."),
+	LATER(CFG_TEXT, "mail_to", NULL, NULL, "Whom it is mailed to, in place of url."),
+	LATER(CFG_TEXT, "smtp", NULL, NULL, "The server that mails it."),
 	END,
 };
 
@@ -575,7 +577,9 @@ const struct cfg_key cfg_keys[] = {
 	  .flags = CFG_LATER | CFG_NOWHERE,
 	  .list = &alerts,
 	  .help = "Who is told when something is wrong." },
-	LIST("accounts", accounts, &cfg_accounts, "The vendors' accounts whose events come in."),
+	LIST("accounts", accounts, &cfg_accounts,
+	     "The vendors' accounts whose events come in. What of keep_raw, the closers and "
+	     "recording_wait is not there is as ingest and correlate have it."),
 	LIST("sinks", sinks, &cfg_sinks, "The systems that records go to."),
 	LIST("routes", routes, &cfg_routes,
 	     "Which records go to which sinks; every route that matches counts."),
