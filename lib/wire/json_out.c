@@ -130,68 +130,84 @@ static size_t sequence(const unsigned char *p, size_t left)
 	return n;
 }
 
-/* How many bytes at p may be written as they are. */
-static size_t plain_run(const unsigned char *p, size_t n)
+/* The letter behind the backslash; 0 where there is none. */
+static const char letters[256] = {
+	['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+	['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
+};
+
+/* Copies what may be written as it is, a word at a time; 8 bytes more than that may be written. */
+static inline char *put_plain(char *p, const unsigned char **s, const unsigned char *end)
 {
-	size_t i = 0;
+	while (end - *s >= 8) {
+		uint64_t w, found;
 
-	while (i < n) {
-		size_t length = is_plain(p[i]) ? 1 : p[i] < 0x80 ? 0 : sequence(p + i, n - i);
+		memcpy(&w, *s, 8);
+		memcpy(p, &w, 8);
+		found = special(w);
+		if (found) {
+			size_t n = (size_t)__builtin_ctzll(found) / 8;
 
-		if (length == 0)
-			break;
-		i += length;
+			*s += n;
+			return p + n;
+		}
+		*s += 8;
+		p += 8;
 	}
-	return i;
+	while (*s < end && is_plain(**s))
+		*p++ = (char)*(*s)++;
+	return p;
 }
 
-static void add_escape(struct buf *b, unsigned char c)
+/* What begins at s and needs care: an escape, a sequence of UTF-8, or no text at all. At most 6
+ * bytes. */
+static inline char *put_special(char *p, const unsigned char **s, const unsigned char *end)
 {
 	static const char hex[] = "0123456789abcdef";
-	char code[] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+	unsigned char c = **s;
+	size_t n = 1;
 
-	switch (c) {
-	case '"':
-	case '\\':
-		code[1] = (char)c;
-		break;
-	case '\b':
-		code[1] = 'b';
-		break;
-	case '\f':
-		code[1] = 'f';
-		break;
-	case '\n':
-		code[1] = 'n';
-		break;
-	case '\r':
-		code[1] = 'r';
-		break;
-	case '\t':
-		code[1] = 't';
-		break;
-	default:
-		if (c < 0x20)
-			buf_add(b, code, sizeof(code));
-		else
-			buf_add(b, "\xef\xbf\xbd", 3);
-		return;
+	if (letters[c]) {
+		*p++ = '\\';
+		*p++ = letters[c];
+	} else if (c < 0x20) {
+		memcpy(p, "\\u00", 4);
+		p[4] = hex[c >> 4];
+		p[5] = hex[c & 15];
+		p += 6;
+	} else if ((n = sequence(*s, (size_t)(end - *s)))) {
+		memcpy(p, *s, n);
+		p += n;
+	} else {
+		memcpy(p, "\xef\xbf\xbd", 3);
+		p += 3;
+		n = 1;
 	}
-	buf_add(b, code, 2);
+	*s += n;
+	return p;
 }
+
+#define CHUNK_BYTES 512 /* how far room is made ahead, at six bytes for each */
 
 static void add_escaped(struct buf *b, const char *text, size_t n)
 {
-	const unsigned char *p = (const unsigned char *)text;
+	const unsigned char *s = (const unsigned char *)text, *end = s + n;
 
-	while (n > 0) {
-		size_t run = plain_run(p, n);
+	while (s < end) {
+		const unsigned char *stop = s + MIN((size_t)(end - s), (size_t)CHUNK_BYTES);
+		char *p;
 
-		buf_add(b, p, run);
-		if (run < n)
-			add_escape(b, p[run++]);
-		p += run;
-		n -= run;
+		if (!buf_reserve(b, (size_t)(stop - s) * 6 + 16))
+			return;
+		p = b->p + b->n;
+		while (s < stop) {
+			const unsigned char *ahead = s + MIN(end - s, stop - s + 7);
+
+			p = put_plain(p, &s, ahead);
+			if (s < stop)
+				p = put_special(p, &s, end);
+		}
+		b->n = (size_t)(p - b->p);
 	}
 }
 
