@@ -54,8 +54,6 @@ static struct slice digits_of(struct slice text, char *digits)
 {
 	size_t n = 0;
 
-	if (slice_is_digits(text))
-		return text;
 	for (size_t i = 0; i < text.n; i++) {
 		char c = text.p[i];
 
@@ -72,6 +70,10 @@ struct party party_read(struct slice text, char *digits)
 	struct party party = { SLICE_NONE, SLICE_NONE, SLICE_NONE };
 
 	text = slice_trim(text);
+	if (LIKELY(slice_is_digits(text))) {
+		party.number = slice_is(text, "0") ? SLICE_NONE : text;
+		return party;
+	}
 	if (is_uri(text)) {
 		party.uri = text;
 		return party;

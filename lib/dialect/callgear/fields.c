@@ -33,38 +33,64 @@ static const uint8_t first_of_length[NAME_MAX_N] = {
 	[22] = CG_EXTENSION_PHONE_NUMBER,
 };
 
+static uint64_t eight(const char *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, 8);
+	return v;
+}
+
+/* Both have n bytes, fewer than NAME_MAX_N: three words that may overlap are all of them. */
+static bool same(const char *a, const char *b, size_t n)
+{
+	if (n < 8)
+		return memcmp(a, b, n) == 0;
+	return eight(a) == eight(b) && eight(a + n - 8) == eight(b + n - 8) &&
+	       (n <= 16 || eight(a + 8) == eight(b + 8));
+}
+
 enum cg_field cg_field_of(struct slice name)
 {
 	if (name.n >= NAME_MAX_N)
 		return CG_FIELDS_N;
 	for (unsigned i = first_of_length[name.n]; i < CG_FIELDS_N && names[i].n == name.n; i++) {
-		if (memcmp(names[i].p, name.p, name.n) == 0)
+		if (same(names[i].p, name.p, name.n))
 			return (enum cg_field)i;
 	}
 	return CG_FIELDS_N;
 }
 
-static struct cg_value absent(uint8_t level)
+static void set_absent(struct cg_value *v, uint8_t level)
 {
-	return (struct cg_value){ SLICE_NONE, NULL, CG_ABSENT, level };
+	v->text = SLICE_NONE;
+	v->list = NULL;
+	v->type = CG_ABSENT;
+	v->level = level;
 }
 
-static struct cg_value of_text(struct slice text, uint8_t level)
+static void set_text(struct cg_value *v, struct slice text, uint8_t level)
 {
+	set_absent(v, level);
 	if (text.n == 0 || slice_eq(text, SLICE("null")) || is_macro(text))
-		return absent(level);
-	return (struct cg_value){ text, NULL, CG_TEXT, level };
+		return;
+	v->text = text;
+	v->type = CG_TEXT;
 }
 
 /* ---- JSON ---- */
 
-static struct cg_value of_json(yyjson_val *v, uint8_t level)
+static void set_json(struct cg_value *v, yyjson_val *json, uint8_t level)
 {
-	if (yyjson_is_arr(v))
-		return (struct cg_value){ SLICE_NONE, v, CG_LIST, level };
-	if (yyjson_is_bool(v))
-		return (struct cg_value){ json_text(v), NULL, CG_BOOL, level };
-	return of_text(json_text(v), level);
+	if (yyjson_is_arr(json)) {
+		set_absent(v, level);
+		v->list = json;
+		v->type = CG_LIST;
+		return;
+	}
+	set_text(v, json_text(json), level);
+	if (yyjson_is_bool(json))
+		v->type = CG_BOOL;
 }
 
 static void take(struct cg_fields *f, struct slice key, yyjson_val *v, uint8_t level)
@@ -74,7 +100,7 @@ static void take(struct cg_fields *f, struct slice key, yyjson_val *v, uint8_t l
 	if (field == CG_FIELDS_N)
 		return;
 	if (f->v[field].type == CG_ABSENT || f->v[field].level == level)
-		f->v[field] = of_json(v, level);
+		set_json(&f->v[field], v, level);
 }
 
 struct groups {
@@ -195,11 +221,11 @@ static int take_form(struct arena *a, struct cg_fields *f, enum cg_field field, 
 	if (err)
 		return err;
 	if (list)
-		f->v[field] = of_json(list, 1);
+		set_json(&f->v[field], list, 1);
 	else if (slice_eq(text, SLICE("None")))
-		f->v[field] = absent(1);
+		set_absent(&f->v[field], 1);
 	else
-		f->v[field] = of_text(text, 1);
+		set_text(&f->v[field], text, 1);
 	return 0;
 }
 
