@@ -12,8 +12,9 @@
 
 #include "base/slice.h"
 
-#define HTTP_BODY_KEPT     ((size_t)64 << 10) /* of an answer; the rest is read and dropped */
-#define HTTP_BODY_READ_MAX ((size_t)1 << 20)  /* then the connection is closed; the answer counts  \
+#define HTTP_BODY_KEPT ((size_t)64 << 10) /* of an answer; the rest is read and dropped */
+#define HTTP_BODY_READ_MAX                                                                         \
+	((size_t)1 << 20)                     /* then the connection is closed; the answer counts  \
 					       */
 #define HTTP_HEAD_READ_MAX ((size_t)64 << 10) /* a longer head is an error */
 

@@ -22,6 +22,7 @@ static void find_series(struct outlet *outlet)
 	for (int i = 0; i < (int)ARRAY_LEN(outlet->verdicts); i++)
 		outlet->verdicts[i] = metric(M_DELIVERIES, name,
 					     sink_verdict_text((enum sink_verdict)i));
+	outlet->superseded = metric(M_DELIVERIES, name, "superseded");
 	outlet->seconds = metric(M_DELIVERY_SECONDS, name, NULL);
 	outlet->routed = metric(M_TASKS_ROUTED, name, NULL);
 	outlet->waiting = metric(M_DELIVERIES_WAITING, name, NULL);

@@ -18,7 +18,7 @@ struct outlet {
 	const struct sink_kind *kind;
 	void *state;
 	uint32_t concurrency; /* of one lane: a sink with shards has a lane for each */
-	struct series *verdicts[3], *seconds, *routed, *waiting;
+	struct series *verdicts[3], *superseded, *seconds, *routed, *waiting;
 	size_t waiting_n; /* the owner's, while it counts */
 };
 

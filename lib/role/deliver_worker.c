@@ -115,7 +115,12 @@ static void write_dead(struct worker *w, const struct deadletter *dead)
 static void on_entry(void *arg, struct slice key, const struct entry *entry)
 {
 	struct owned_ledger *o = arg;
+	struct outlet *outlet = entry->verdict == ENTRY_SUPERSEDED
+				    ? outlets_find(o->worker->cfg->outlets, entry->sink)
+				    : NULL;
 
+	if (outlet)
+		series_add(outlet->superseded, 1);
 	buf_reset(&o->worker->value);
 	entry_write(&o->worker->value, entry);
 	produce(o->worker, TOPIC_DELIVERIES, o->partition, key, buf_slice(&o->worker->value));
