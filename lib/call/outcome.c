@@ -5,7 +5,7 @@
 #define ROW(word, outcome, q850, side, text) { word, OUTCOME_##outcome, q850, SIDE_##side, text },
 
 static const struct reason words[] = {
-	/* sorted */
+/* sorted */
 #define REASON ROW
 #define PATTERN(word, outcome, q850, side, text)
 #include "call/callgear_reasons.h"
