@@ -140,15 +140,25 @@ static int page_status(const char *page, size_t n)
 static const char *page_error(int status)
 {
 	switch (status) {
+	case 404:
+		return "{\"error\":\"not found\"}";
+	case 405:
+		return "{\"error\":\"method not allowed\"}";
 	case 413:
 		return "{\"error\":\"body too large\"}";
 	case 417:
 		return "{\"error\":\"expectation not supported\"}";
-	case 501:
-		return "{\"error\":\"method not allowed\"}";
 	default:
 		return "{\"error\":\"unreadable request\"}";
 	}
+}
+
+static int too_large_status(const struct conn *c)
+{
+	struct slice line = slice_make(c->line, c->line_n), method = slice_cut(&line, ' '), path;
+
+	path = slice_cut(&line, ' ');
+	return c->loop->server->cfg.too_large(c->loop->arg, method, slice_cut(&path, '?'));
 }
 
 /*
@@ -172,8 +182,8 @@ static void replace_page(struct evbuffer *out, struct conn *c)
 	c->ours = true;
 	c->linger = true;
 	head.status = page_status(page, (size_t)got);
-	if (head.status == 501)
-		head.status = 405;
+	if (head.status == 413 && loop->server->cfg.too_large)
+		head.status = too_large_status(c);
 	n = http_answer_write(loop, &head, slice_of(page_error(head.status)), answer,
 			      sizeof(answer));
 	evbuffer_unfreeze(out, 1);
@@ -193,15 +203,27 @@ static void output_changed(struct evbuffer *out, const struct evbuffer_cb_info *
 		replace_page(out, c);
 }
 
+/* evhttp takes the first line out of the buffer as soon as it is whole. */
+static void peek(struct conn *c, struct evbuffer *in)
+{
+	ev_ssize_t got;
+
+	if (c->line_n && memchr(c->line, '\n', c->line_n))
+		return;
+	got = evbuffer_copyout(in, c->line, sizeof(c->line));
+	c->line_n = got > 0 ? (uint8_t)got : 0;
+}
+
 static void input_changed(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 {
 	struct conn *c = arg;
 
-	(void)in;
 	if (!info->n_added || (c->state != CONN_IDLE && c->state != CONN_READING))
 		return;
 	if (c->state == CONN_IDLE)
 		http_conn_move(c, CONN_READING);
+	if (c->bytes < sizeof(c->line))
+		peek(c, in);
 	c->bytes += info->n_added;
 	c->loop->reading_bytes += info->n_added;
 	if (c->loop->reading_bytes > c->loop->server->reading_bytes_per_loop)
@@ -300,8 +322,11 @@ void http_conn_completed(struct evhttp_request *req, void *arg)
 
 	(void)req;
 	c->ours = false;
+	c->line_n = 0;
 	http_conn_move(c, ahead ? CONN_READING : CONN_IDLE);
 	c->bytes = ahead; /* the next request is there already */
+	if (ahead)
+		peek(c, bufferevent_get_input(c->bev));
 	c->loop->reading_bytes += ahead;
 }
 

@@ -41,6 +41,8 @@ struct conn {
 	int64_t since_ms;
 	size_t bytes; /* of the request that is coming */
 	enum conn_state state;
+	char line[160]; /* how the request that is coming begins, as far as it goes */
+	uint8_t line_n;
 	bool ours;   /* what goes out now is our answer */
 	bool linger; /* after the close, what still comes is dropped for a while */
 };
