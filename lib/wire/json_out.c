@@ -164,6 +164,7 @@ static inline char *put_plain(char *p, const unsigned char **s, const unsigned c
 static inline char *put_special(char *p, const unsigned char **s, const unsigned char *end)
 {
 	static const char hex[] = "0123456789abcdef";
+	static const char replacement[] = { '\xef', '\xbf', '\xbd' }; /* U+FFFD */
 	unsigned char c = **s;
 	size_t n = 1;
 
@@ -171,16 +172,16 @@ static inline char *put_special(char *p, const unsigned char **s, const unsigned
 		*p++ = '\\';
 		*p++ = letters[c];
 	} else if (c < 0x20) {
-		memcpy(p, "\\u00", 4);
-		p[4] = hex[c >> 4];
-		p[5] = hex[c & 15];
-		p += 6;
+		const char code[] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+
+		memcpy(p, code, sizeof(code));
+		p += sizeof(code);
 	} else if ((n = sequence(*s, (size_t)(end - *s)))) {
 		memcpy(p, *s, n);
 		p += n;
 	} else {
-		memcpy(p, "\xef\xbf\xbd", 3);
-		p += 3;
+		memcpy(p, replacement, sizeof(replacement));
+		p += sizeof(replacement);
 		n = 1;
 	}
 	*s += n;

@@ -6,6 +6,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static volatile size_t seen; /* so that the compiler reads every byte */
+
 static void check(bool holds)
 {
 	if (!holds)
@@ -42,7 +44,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Copies of exactly this size: a read past the end is seen. */
 	char *text = malloc(size ? size : 1), *mended = malloc(size ? size : 1);
 	struct arena a = ARENA_EMPTY;
-	volatile size_t seen = 0;
 	yyjson_val *v;
 	size_t n;
 

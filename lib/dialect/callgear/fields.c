@@ -52,7 +52,7 @@ static bool same(const char *a, const char *b, size_t n)
 
 enum cg_field cg_field_of(struct slice name)
 {
-	if (name.n >= NAME_MAX_N)
+	if (name.n == 0 || name.n >= NAME_MAX_N)
 		return CG_FIELDS_N;
 	for (unsigned i = first_of_length[name.n]; i < CG_FIELDS_N && names[i].n == name.n; i++) {
 		if (same(names[i].p, name.p, name.n))
