@@ -224,7 +224,7 @@ static int restore_ledger(struct worker *w, int32_t partition)
 {
 	int64_t began_ms = clock_mono_ms(), high = 0;
 	struct ledger_counts counts;
-	struct owned_ledger *o;
+	struct owned_ledger *o = NULL;
 	int err;
 
 	drop_ledger(w, partition);

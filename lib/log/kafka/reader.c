@@ -111,7 +111,7 @@ static int place(struct reader *r, int64_t from_ms, int64_t deadline_ms,
 static int start(struct reader *r, const enum topic *topics, size_t topics_n, int64_t from_ms,
 		 int64_t deadline_ms)
 {
-	rd_kafka_topic_partition_list_t *list;
+	rd_kafka_topic_partition_list_t *list = NULL;
 	int err = 0;
 
 	for (size_t i = 0; err == 0 && i < topics_n; i++)
