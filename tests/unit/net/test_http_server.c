@@ -1,9 +1,6 @@
 /* The server over loopback: what is answered, what is refused, and who has to go. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +10,9 @@
 #include "base/clock.h"
 #include "net/http_server.h"
 #include "unit/base/rows.h"
+#include "unit/net/client.h"
 
-#define WAIT_MS    10000
-#define BODY_MAX   20000
-#define ANSWER_MAX 65536
+#define BODY_MAX 20000
 
 /* ---- the handler: says what it got; /later in a while, /never at the end ---- */
 
@@ -141,64 +137,6 @@ static struct http_server *start(const struct http_server_cfg *cfg)
 	return s;
 }
 
-/* ---- a client that sends bytes and reads until the end, or until a text has come n times ---- */
-
-static int dial(struct http_server *s)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET,
-				  .sin_port = htons(http_server_port(s)),
-				  .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	return fd;
-}
-
-static void put(int fd, const char *text)
-{
-	size_t n = strlen(text);
-
-	assert_int_equal(send(fd, text, n, MSG_NOSIGNAL), n);
-}
-
-static size_t count(const char *in, const char *what)
-{
-	size_t n = 0;
-
-	for (; (in = strstr(in, what)); in += strlen(what))
-		n++;
-	return n;
-}
-
-/* Reads until `what` has come `times` times, or the end (what NULL). The text in a static buffer.
- */
-static const char *get(int fd, const char *what, size_t times)
-{
-	static char in[ANSWER_MAX];
-	int64_t until = clock_mono_ms() + WAIT_MS;
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	size_t n = 0;
-	ssize_t got;
-
-	in[0] = '\0';
-	while (!what || count(in, what) < times) {
-		if (clock_mono_ms() > until)
-			fail_msg("%zu times \"%s\" did not come: %s", times, what ? what : "end",
-				 in);
-		if (poll(&p, 1, 100) <= 0)
-			continue;
-		got = recv(fd, in + n, sizeof(in) - 1 - n, 0);
-		if (got <= 0 && !what)
-			break;
-		if (got <= 0)
-			fail_msg("closed before %zu times \"%s\": %s", times, what, in);
-		n += (size_t)got;
-		in[n] = '\0';
-	}
-	return in;
-}
-
 /* ---- one request each ---- */
 
 static const struct row {
@@ -279,7 +217,7 @@ static void one(void **state)
 	const struct row *row = *state;
 	struct http_server_cfg cfg = default_cfg();
 	struct http_server *s = start(&cfg);
-	int fd = dial(s);
+	int fd = dial(http_server_port(s));
 	const char *got;
 
 	put(fd, row->sent);
@@ -316,7 +254,7 @@ static void early_answer_is_not_lost(void **state)
 	(void)state;
 	memset(piece, 'x', sizeof(piece));
 	for (int chunked = 0; chunked < 2; chunked++) {
-		fd = dial(s);
+		fd = dial(http_server_port(s));
 		put(fd, chunked ? "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n800000\r\n"
 				: "POST / HTTP/1.1\r\nContent-Length: 8388608\r\n\r\n");
 		for (int i = 0; i < 128; i++) /* all of it, whatever is answered meanwhile */
@@ -333,7 +271,7 @@ static void largest_body(void **state)
 	struct http_server_cfg cfg = default_cfg();
 	struct http_server *s = start(&cfg);
 	static char body[BODY_MAX + 1];
-	int fd = dial(s);
+	int fd = dial(http_server_port(s));
 
 	(void)state;
 	memset(body, 'x', BODY_MAX);
@@ -353,7 +291,7 @@ static void long_head(void **state)
 	struct http_server_cfg cfg = default_cfg();
 	struct http_server *s = start(&cfg);
 	char pad[6000];
-	int fd = dial(s);
+	int fd = dial(http_server_port(s));
 
 	(void)state;
 	memset(pad, 'p', sizeof(pad) - 1);
@@ -371,7 +309,7 @@ static void pipelined(void **state)
 {
 	struct http_server_cfg cfg = default_cfg();
 	struct http_server *s = start(&cfg);
-	int fd = dial(s);
+	int fd = dial(http_server_port(s));
 	const char *got;
 	char text[64];
 
@@ -396,7 +334,7 @@ static void bytes_behind_a_later_answer(void **state)
 {
 	struct http_server_cfg cfg = default_cfg();
 	struct http_server *s = start(&cfg);
-	int fd = dial(s);
+	int fd = dial(http_server_port(s));
 
 	(void)state;
 	put(fd, "GET /later HTTP/1.1\r\n\r\n");
@@ -429,7 +367,7 @@ static void client_gone_before_the_answer(void **state)
 	(void)state;
 	orphans = 0;
 	for (int i = 0; i < 20; i++) {
-		fd = dial(s);
+		fd = dial(http_server_port(s));
 		put(fd, i % 2 ? "GET /later HTTP/1.1\r\n\r\n"
 			      : "POST /later HTTP/1.1\r\nExpect: 100-continue\r\n"
 				"Content-Length: 1\r\n\r\nx");
@@ -439,7 +377,7 @@ static void client_gone_before_the_answer(void **state)
 		close(fd);
 	}
 	until_count(&orphans, 20);
-	fd = dial(s);
+	fd = dial(http_server_port(s));
 	put(fd, "GET /x HTTP/1.1\r\n\r\n");
 	get(fd, "\"p\":\"/x\"", 1);
 	close(fd);
@@ -458,9 +396,9 @@ static void slow_and_idle(void **state)
 	cfg.read_ms = 300;
 	cfg.idle_ms = 300;
 	s = start(&cfg);
-	silent = dial(s);
-	slow = dial(s);
-	idle = dial(s);
+	silent = dial(http_server_port(s));
+	slow = dial(http_server_port(s));
+	idle = dial(http_server_port(s));
 	put(slow, "POST / HTTP/1.1\r\nContent-Len");
 	put(idle, "GET /x HTTP/1.1\r\n\r\n");
 	get(idle, "\"p\":\"/x\"", 1);
@@ -482,13 +420,13 @@ static void connection_limit(void **state)
 	(void)state;
 	cfg.connections_max = 2;
 	s = start(&cfg);
-	first = dial(s);
+	first = dial(http_server_port(s));
 	put(first, "GET /1 HTTP/1.1\r\n\r\n");
 	get(first, "\"p\":\"/1\"", 1);
-	second = dial(s);
+	second = dial(http_server_port(s));
 	put(second, "GET /2 HTTP/1.1\r\n\r\n");
 	get(second, "\"p\":\"/2\"", 1);
-	third = dial(s);
+	third = dial(http_server_port(s));
 	put(third, "GET /3 HTTP/1.1\r\n\r\n");
 	get(third, "\"p\":\"/3\"", 1);
 	assert_string_equal(get(first, NULL, 0), ""); /* the longest idle one went */
@@ -497,7 +435,8 @@ static void connection_limit(void **state)
 	handled = 3;
 	until_count(&handled, 4);
 	close(first);
-	first = dial(s); /* nobody is idle: the new one goes, when it is not needed elsewhere */
+	first = dial(http_server_port(
+	    s)); /* nobody is idle: the new one goes, when it is not needed elsewhere */
 	get(first, NULL, 0);
 	close(first);
 	close(second);
@@ -517,12 +456,12 @@ static void memory_limit(void **state)
 	s = start(&cfg);
 	memset(body, 'x', sizeof(body) - 1);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-		fds[i] = dial(s);
+		fds[i] = dial(http_server_port(s));
 		put(fds[i], "POST / HTTP/1.1\r\nContent-Length: 20000\r\n\r\n");
 		put(fds[i], body);
 	}
 	get(fds[0], NULL, 0); /* the oldest ones go; a small request passes */
-	fd = dial(s);
+	fd = dial(http_server_port(s));
 	put(fd, "GET /x HTTP/1.1\r\n\r\n");
 	get(fd, "\"p\":\"/x\"", 1);
 	close(fd);
@@ -561,7 +500,7 @@ static void peer(void **state)
 
 	cfg.trusted_proxies = &proxies;
 	s = start(&cfg);
-	fd = dial(s);
+	fd = dial(http_server_port(s));
 	snprintf(text, sizeof(text), "GET / HTTP/1.1\r\n%s\r\n", row->head);
 	put(fd, text);
 	snprintf(text, sizeof(text), "\"from\":\"%s\"", row->want);
@@ -629,9 +568,9 @@ static void close_and_drain(void **state)
 	cfg.threads = 2;
 	s = start(&cfg);
 	assert_int_equal(http_server_threads(s), 2);
-	busy = dial(s);
-	idle = dial(s);
-	fresh = dial(s);
+	busy = dial(http_server_port(s));
+	idle = dial(http_server_port(s));
+	fresh = dial(http_server_port(s));
 	put(idle, "GET /x HTTP/1.1\r\n\r\n");
 	get(idle, "\"p\":\"/x\"", 1);
 	handled = 0;
@@ -654,7 +593,7 @@ static void drain_has_a_deadline(void **state)
 {
 	struct http_server_cfg cfg = default_cfg();
 	struct http_server *s = start(&cfg);
-	int fd = dial(s);
+	int fd = dial(http_server_port(s));
 
 	(void)state;
 	handled = 0;
