@@ -156,7 +156,7 @@ struct told {
 
 struct show {
 	char id[UUID_TEXT_LEN + 1];
-	char **revisions; /* JSON, in the order of the log */
+	char **revisions; /* JSON */
 	size_t revisions_n;
 	struct told *told;
 	size_t told_n;
@@ -293,15 +293,32 @@ static uint32_t revision_of(const char *json)
 	return routed_read(slice_of(json), &r) == 0 ? r.revision : 0;
 }
 
+static int by_revision(const void *a, const void *b)
+{
+	uint32_t x = revision_of(*(char *const *)a), y = revision_of(*(char *const *)b);
+
+	return (x > y) - (x < y);
+}
+
+static int by_sink(const void *a, const void *b)
+{
+	const struct told *x = a, *y = b;
+
+	return slice_cmp(x->sink, y->sink);
+}
+
+/* Topics are read side by side: the order in which things were found says nothing. */
+static void sort_found(struct show *show)
+{
+	if (show->revisions_n)
+		qsort(show->revisions, show->revisions_n, sizeof(char *), by_revision);
+	if (show->told_n)
+		qsort(show->told, show->told_n, sizeof(*show->told), by_sink);
+}
+
 static const char *newest(const struct show *show)
 {
-	const char *found = show->revisions_n ? show->revisions[0] : NULL;
-
-	for (size_t i = 1; i < show->revisions_n; i++) {
-		if (revision_of(show->revisions[i]) >= revision_of(found))
-			found = show->revisions[i];
-	}
-	return found;
+	return show->revisions_n ? show->revisions[show->revisions_n - 1] : NULL;
 }
 
 static void write_found(const struct show *show, struct buf *out)
@@ -399,6 +416,7 @@ static int run_show(const struct cmd_args *args)
 	if (code)
 		return code;
 	code = scan_run(cfg, &scan);
+	sort_found(&show);
 	if (!code)
 		code = tell(&show, cmd_opt(args, "--json") != NULL);
 	show_fini(&show);
