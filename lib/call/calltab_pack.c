@@ -170,6 +170,7 @@ static int gather(struct calltab *tab, const struct map *map, struct content *c)
 			if (err)
 				return err;
 			c->calls[c->calls_n++] = call;
+			continue;
 		}
 		while (item && item->orphan) {
 			c->orphans[c->orphans_n++] = as_orphan(item);

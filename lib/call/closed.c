@@ -209,13 +209,21 @@ static void maybe_sweep(struct closed_index *x)
 		sweep(x);
 }
 
+/* A block that left within the second of one that was dropped is dead too. */
+static void drop_dead(struct closed_index *x)
+{
+	while (x->first < x->blocks_n && x->blocks[x->first].newest_s <= x->cutoff_s)
+		drop_block(x);
+	maybe_sweep(x);
+}
+
 static void enforce_limit(struct closed_index *x)
 {
 	while (x->first < x->blocks_n && x->in_blocks + x->pending_n > x->entries_max) {
 		drop_block(x);
 		x->pushed_out = true;
+		drop_dead(x);
 	}
-	maybe_sweep(x);
 }
 
 static int reserve_block(struct closed_index *x)
@@ -328,28 +336,19 @@ bool closed_has(const struct closed_index *x, const struct uuid *call_id)
 
 void closed_expire(struct closed_index *x, int64_t now_ms)
 {
-	bool dropped = false;
-
 	while (x->first < x->blocks_n &&
 	       (int64_t)x->blocks[x->first].newest_s * 1000 < now_ms - x->keep_ms) {
 		drop_block(x);
-		dropped = true;
+		drop_dead(x);
 	}
-	if (dropped)
-		maybe_sweep(x);
 }
 
+/* From the cut-off alone: a replay has other blocks and other entries pending. */
 int64_t closed_covers_ms(const struct closed_index *x, int64_t now_ms)
 {
-	int64_t from_s = x->cutoff_s;
-
 	if (!x->pushed_out)
 		return x->keep_ms;
-	if (x->first < x->blocks_n)
-		from_s = MAX(from_s, x->blocks[x->first].oldest_s);
-	else if (x->pending_n)
-		from_s = MAX(from_s, x->pending[0].left_s);
-	return MAX(0, MIN(x->keep_ms, now_ms - from_s * 1000));
+	return MAX(0, MIN(x->keep_ms, now_ms - (int64_t)x->cutoff_s * 1000));
 }
 
 uint64_t closed_count(const struct closed_index *x)
@@ -481,6 +480,10 @@ int closed_load_block(struct closed_index *x, uint64_t b, struct slice bytes)
 		err = load_entries(x, &block, bytes);
 	if (err)
 		return err;
+	if (block.newest_s <= x->cutoff_s) { /* had run out before the replay began */
+		x->next_b = MAX(x->next_b, b + 1);
+		return 0;
+	}
 	insert_block(x, &block);
 	enforce_limit(x);
 	return 0;
