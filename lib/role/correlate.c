@@ -1,20 +1,213 @@
+/* The role correlate: its workers, as `callstream run` drives them. */
+
 #include "role/role.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "log/log.h"
+#include "role/correlate_worker.h"
+
+#define LEAVE_MS 2000 /* of the drain, kept for leaving the group */
+
+struct correlate {
+	const struct cfg *cfg;
+	struct log *log;
+	unsigned workers_n, started_n;
+	struct correlate_worker workers[];
+};
 
 static bool enabled(const struct cfg *cfg)
 {
-	return cfg != NULL;
+	return cfg != NULL; /* always (rules.md 9) */
 }
+
+/* What stands behind the last colon of admin.listen; two processes that let the system choose their
+ * port must not fence each other. */
+static void name_port(const struct cfg *cfg, char *out, size_t size)
+{
+	const char *colon = strrchr(cfg->admin_listen, ':');
+
+	if (colon && strcmp(colon, ":0") != 0)
+		snprintf(out, size, "%s", colon + 1);
+	else
+		snprintf(out, size, "pid%ld", (long)getpid());
+}
+
+static void name_instance(const struct cfg *cfg, char *out, size_t size)
+{
+	char host[128] = "localhost", port[32];
+
+	if (*cfg->correlate.instance) {
+		snprintf(out, size, "%s", cfg->correlate.instance);
+		return;
+	}
+	gethostname(host, sizeof(host) - 1);
+	name_port(cfg, port, sizeof(port));
+	snprintf(out, size, "%s-%s", host, port);
+}
+
+static int init_worker(struct correlate *c, unsigned i)
+{
+	struct correlate_worker *w = &c->workers[i];
+	char instance[192];
+
+	name_instance(c->cfg, instance, sizeof(instance));
+	w->cfg = c->cfg;
+	w->log = c->log;
+	w->index = i;
+	snprintf(w->why, sizeof(w->why), "worker %u: not in the group yet", i);
+	if (snprintf(w->transactional_id, sizeof(w->transactional_id), "%scorrelate.%s.%u",
+		     c->cfg->kafka.topic_prefix, instance, i) >= (int)sizeof(w->transactional_id))
+		return -EINVAL;
+	pthread_mutex_init(&w->lock, NULL);
+	return 0;
+}
+
+static int start_workers(struct correlate *c)
+{
+	for (unsigned i = 0; i < c->workers_n; i++) {
+		struct correlate_worker *w = &c->workers[i];
+		int err = init_worker(c, i);
+
+		if (err < 0)
+			return err;
+		if (pthread_create(&w->thread, NULL, correlate_worker_run, w) != 0)
+			return -ENOMEM;
+		c->started_n++;
+	}
+	return 0;
+}
+
+static void end(void *state);
 
 static int start(const struct cfg *cfg, void **ret_state, struct buf *problem)
 {
-	(void)cfg;
-	(void)ret_state;
-	buf_add_text(problem, "not built yet");
-	return -EINVAL;
+	unsigned n = MAX(cfg->correlate.workers, 1u);
+	struct correlate *c = calloc(1, sizeof(*c) + n * sizeof(c->workers[0]));
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->cfg = cfg;
+	c->workers_n = n;
+	err = log_open(cfg, &c->log, problem);
+	if (err == 0)
+		err = start_workers(c);
+	if (err < 0) {
+		if (problem->n == 0)
+			buf_add_text(problem, "the correlator's threads cannot be made");
+		end(c);
+		return err;
+	}
+	*ret_state = c;
+	return 0;
+}
+
+static bool ready(void *state, char *why, size_t why_size)
+{
+	struct correlate *c = state;
+
+	for (unsigned i = 0; i < c->workers_n; i++) {
+		struct correlate_worker *w = &c->workers[i];
+		bool is;
+
+		pthread_mutex_lock(&w->lock);
+		is = w->ready;
+		if (!is)
+			snprintf(why, why_size, "%s", w->why);
+		pthread_mutex_unlock(&w->lock);
+		if (!is)
+			return false;
+	}
+	return true;
+}
+
+static bool failed(void *state, char *why, size_t why_size)
+{
+	struct correlate *c = state;
+
+	for (unsigned i = 0; i < c->workers_n; i++) {
+		struct correlate_worker *w = &c->workers[i];
+
+		if (!atomic_load(&w->failed))
+			continue;
+		pthread_mutex_lock(&w->lock);
+		snprintf(why, why_size, "%s", w->why);
+		pthread_mutex_unlock(&w->lock);
+		return true;
+	}
+	return false;
+}
+
+static void stop_by(struct correlate *c, int64_t leave_by_ms)
+{
+	for (unsigned i = 0; i < c->started_n; i++) {
+		struct correlate_worker *w = &c->workers[i];
+
+		if (!atomic_load(&w->stop))
+			atomic_store(&w->leave_by_ms, leave_by_ms);
+		atomic_store(&w->stop, true);
+	}
+}
+
+static void close_role(void *state)
+{
+	struct correlate *c = state;
+
+	stop_by(c, clock_mono_ms() + MAX(c->cfg->drain_ms - LEAVE_MS, 0));
+}
+
+static bool all_ended(const struct correlate *c)
+{
+	for (unsigned i = 0; i < c->started_n; i++) {
+		if (!atomic_load(&c->workers[i].ended))
+			return false;
+	}
+	return true;
+}
+
+static int drain(void *state, int64_t deadline_ms)
+{
+	struct correlate *c = state;
+
+	while (!all_ended(c)) {
+		if (clock_mono_ms() >= deadline_ms)
+			return -ETIMEDOUT;
+		nanosleep(&(struct timespec){ 0, 10 * 1000000 }, NULL);
+	}
+	return 0;
+}
+
+static void end(void *state)
+{
+	struct correlate *c = state;
+
+	if (!c)
+		return;
+	stop_by(c, clock_mono_ms());
+	for (unsigned i = 0; i < c->started_n; i++)
+		pthread_join(c->workers[i].thread, NULL);
+	for (unsigned i = 0; i < c->workers_n; i++) {
+		if (c->workers[i].cfg)
+			pthread_mutex_destroy(&c->workers[i].lock);
+	}
+	log_close(c->log);
+	free(c);
 }
 
 const struct role role_correlate = {
-	.name = "correlate", .summary = "correlate", .enabled = enabled, .start = start
+	.name = "correlate",
+	.summary = "events to one record per call, exactly once",
+	.enabled = enabled,
+	.start = start,
+	.ready = ready,
+	.failed = failed,
+	.close = close_role,
+	.drain = drain,
+	.free = end,
 };

@@ -1,0 +1,71 @@
+/*
+ * correlate_worker.h - one thread of the correlator: a consumer in the group, a transactional
+ * producer, and the partitions that the group gives it
+ *
+ * A life begins with new handles and no partitions and ends at the first error of the log or when
+ * the worker is told to stop. Whatever went wrong, the answer is the same: drop all partitions,
+ * leave the group, wait, begin a new life, which takes them over from what was committed.
+ */
+#ifndef CS_ROLE_CORRELATE_WORKER_H
+#define CS_ROLE_CORRELATE_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "role/partition.h"
+#include "role/wall_clock.h"
+
+/* A place in the log where events are gone: met twice, it is stepped over. */
+struct correlate_gap {
+	int64_t next, got;
+};
+
+struct correlate_worker {
+	/* made by correlate.c, constant while the thread runs */
+	pthread_t thread;
+	const struct cfg *cfg;
+	struct log *log;
+	unsigned index;
+	char transactional_id[256];
+
+	/* shared with the main thread */
+	atomic_bool stop;
+	_Atomic int64_t leave_by_ms; /* clock_mono_ms; what is not written by then is replayed */
+	atomic_bool ended, failed;
+	pthread_mutex_t lock; /* of ready and why */
+	bool ready;
+	char why[200];
+
+	/* the thread's own */
+	struct partition_env env;
+	struct log_worker *worker;
+	struct partition **parts; /* by number; NULL: not ours */
+	struct correlate_gap *gaps;
+	struct log_part *commit;
+	size_t parts_n;
+	struct wall_clock wall;
+	int broken;           /* a hook's error: the life ends with it */
+	int64_t began_ms;     /* of the batch; 0: no event yet */
+	int64_t txn_began_us; /* 0: nothing produced yet */
+	size_t batch_events, batch_bytes;
+	int64_t wake_ms;             /* when a timer or a checkpoint may be due */
+	int64_t gauges_ms, marks_ms; /* when they were last set */
+};
+
+/* The thread's function; arg is the worker. Ends when stop is set, or with failed. */
+void *correlate_worker_run(void *arg);
+
+/* What the parts of a life share (correlate_worker.c, correlate_batch.c). */
+struct correlate_now {
+	int64_t mono_ms, wall_ms;
+};
+void correlate_now(struct correlate_worker *w, struct correlate_now *ret);
+/* Puts what waits in p's out into the transaction. 0 or a verdict. */
+CHECKED int correlate_flush(struct correlate_worker *w, struct partition *p);
+/* Ends the batch of every partition that has something to do, and commits. 0 or a verdict. */
+CHECKED int correlate_commit(struct correlate_worker *w);
+/* Writes all changed slices of these partitions (NULL: of all), while there is time. */
+CHECKED int correlate_write_all(struct correlate_worker *w, const struct log_part *parts,
+				size_t parts_n, int64_t deadline_ms);
+
+#endif

@@ -1,0 +1,461 @@
+#include "role/restore.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* A value as it lies in the log; n 0: absent. */
+struct bytes {
+	char *p;
+	size_t n;
+};
+
+struct parts {
+	struct bytes *v; /* by part; messages, unread */
+	uint32_t n;
+};
+
+struct block {
+	uint32_t index;
+	uint64_t seq; /* order of the messages */
+	uint64_t b, n;
+	struct bytes value; /* absent: a tombstone */
+};
+
+struct restore {
+	struct bytes journal[JOURNAL_RING];
+	struct parts slices[CALLTAB_SLICES];
+	struct block *blocks; /* as they came; restore_plan leaves the newest of each, by b */
+	size_t blocks_n, blocks_cap, block_next;
+	struct journal_entry last; /* n 0: none */
+	int64_t committed;
+	uint64_t step; /* the next one to repeat */
+	uint64_t missing;
+};
+
+/* ---- the messages ---- */
+
+static int set_bytes(struct bytes *b, struct slice value)
+{
+	char *p = NULL;
+
+	if (value.n) {
+		p = malloc(value.n);
+		if (!p)
+			return -ENOMEM;
+		memcpy(p, value.p, value.n);
+	}
+	free(b->p);
+	*b = (struct bytes){ p, value.n };
+	return 0;
+}
+
+static struct slice bytes_slice(const struct bytes *b)
+{
+	return slice_make(b->p, b->n);
+}
+
+struct restore *restore_new(void)
+{
+	return calloc(1, sizeof(struct restore));
+}
+
+void restore_free(struct restore *r)
+{
+	if (!r)
+		return;
+	for (unsigned i = 0; i < JOURNAL_RING; i++)
+		free(r->journal[i].p);
+	for (unsigned i = 0; i < CALLTAB_SLICES; i++) {
+		for (uint32_t j = 0; j < r->slices[i].n; j++)
+			free(r->slices[i].v[j].p);
+		free(r->slices[i].v);
+	}
+	for (size_t i = 0; i < r->blocks_n; i++)
+		free(r->blocks[i].value.p);
+	free(r->blocks);
+	free(r);
+}
+
+/* The newest is the last one in the log: after a reset n may begin anew. */
+static int add_journal(struct restore *r, uint32_t index, struct slice value, bool tombstone)
+{
+	struct bytes *slot = &r->journal[index];
+	struct journal_entry e;
+	int err;
+
+	if (tombstone) {
+		if (r->last.n && r->last.n % JOURNAL_RING == index)
+			r->last.n = 0;
+		return set_bytes(slot, SLICE_NONE);
+	}
+	err = journal_entry_read(value, &e);
+	if (err == 0 && e.n % JOURNAL_RING != index)
+		err = -EBADMSG;
+	if (err == 0)
+		err = set_bytes(slot, value);
+	return err < 0 ? err : journal_entry_read(bytes_slice(slot), &r->last);
+}
+
+static int add_part(struct restore *r, const struct state_key *key, struct slice value,
+		    bool tombstone)
+{
+	struct parts *parts = &r->slices[key->index];
+	struct slice_part part;
+	struct bytes *v;
+	int err = tombstone ? 0 : slice_part_read(value, &part);
+
+	if (err < 0)
+		return err;
+	if (!tombstone && part.part != key->part)
+		return -EBADMSG;
+	if (key->part >= parts->n) {
+		v = realloc(parts->v, (key->part + 1) * sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		memset(v + parts->n, 0, (key->part + 1 - parts->n) * sizeof(*v));
+		*parts = (struct parts){ v, key->part + 1 };
+	}
+	return set_bytes(&parts->v[key->part], tombstone ? SLICE_NONE : value);
+}
+
+static int add_block(struct restore *r, uint32_t index, struct slice value, bool tombstone)
+{
+	struct block block = { .index = index, .seq = r->blocks_n };
+	struct closed_block read = { .b = 0 };
+	int err = tombstone ? 0 : closed_block_read(value, &read);
+
+	if (err < 0)
+		return err;
+	if (!tombstone && read.b % BLOCK_RING != index)
+		return -EBADMSG;
+	if (r->blocks_n == r->blocks_cap) {
+		size_t cap = r->blocks_cap ? 2 * r->blocks_cap : 256;
+		struct block *blocks = realloc(r->blocks, cap * sizeof(*blocks));
+
+		if (!blocks)
+			return -ENOMEM;
+		r->blocks = blocks;
+		r->blocks_cap = cap;
+	}
+	block.b = read.b;
+	block.n = read.n;
+	err = set_bytes(&block.value, tombstone ? SLICE_NONE : value);
+	if (err == 0)
+		r->blocks[r->blocks_n++] = block;
+	return err;
+}
+
+int restore_message(struct restore *r, struct slice key, struct slice value, bool tombstone)
+{
+	struct state_key k;
+
+	if (state_key_read(key, &k) < 0)
+		return 0;
+	tombstone = tombstone || value.n == 0;
+	switch (k.kind) {
+	case STATE_JOURNAL:
+		return add_journal(r, k.index, value, tombstone);
+	case STATE_SLICE:
+		return add_part(r, &k, value, tombstone);
+	case STATE_BLOCK:
+		return add_block(r, k.index, value, tombstone);
+	}
+	return 0;
+}
+
+/* ---- the plan ---- */
+
+static int by_index(const void *a, const void *b)
+{
+	const struct block *x = a, *y = b;
+
+	if (x->index != y->index)
+		return x->index < y->index ? -1 : 1;
+	return (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+static int by_b(const void *a, const void *b)
+{
+	const struct block *x = a, *y = b;
+
+	return (x->b > y->b) - (x->b < y->b);
+}
+
+static void keep_newest_blocks(struct restore *r)
+{
+	size_t kept = 0;
+
+	if (r->blocks_n == 0)
+		return;
+	qsort(r->blocks, r->blocks_n, sizeof(*r->blocks), by_index);
+	for (size_t i = 0; i < r->blocks_n; i++) {
+		bool newest = i + 1 == r->blocks_n || r->blocks[i + 1].index != r->blocks[i].index;
+
+		if (newest && r->blocks[i].value.n)
+			r->blocks[kept++] = r->blocks[i];
+		else
+			free(r->blocks[i].value.p);
+	}
+	r->blocks_n = kept;
+	qsort(r->blocks, kept, sizeof(*r->blocks), by_b);
+	for (size_t i = 0; i < kept; i++)
+		r->blocks[i].seq = i;
+}
+
+/* The entry of step n; false when the ring has none or another one there. */
+static bool entry_of(const struct restore *r, uint64_t n, struct journal_entry *ret)
+{
+	const struct bytes *slot = &r->journal[n % JOURNAL_RING];
+
+	return slot->n && journal_entry_read(bytes_slice(slot), ret) == 0 && ret->n == n;
+}
+
+static bool journal_is_whole(const struct restore *r)
+{
+	struct journal_entry e;
+
+	for (uint64_t n = r->last.replay_from; n <= r->last.n; n++) {
+		if (!entry_of(r, n, &e))
+			return false;
+	}
+	return true;
+}
+
+/* How many parts the slice has, *ret_n the commit; 0 none; -EBADMSG when some are missing. */
+static int whole_slice(const struct restore *r, unsigned slice, uint64_t *ret_n)
+{
+	const struct parts *parts = &r->slices[slice];
+	struct slice_part part, first;
+
+	if (parts->n == 0 || parts->v[0].n == 0)
+		return 0;
+	if (slice_part_read(bytes_slice(&parts->v[0]), &first) < 0 || first.parts_n > parts->n)
+		return -EBADMSG;
+	for (uint32_t i = 1; i < first.parts_n; i++) {
+		if (slice_part_read(bytes_slice(&parts->v[i]), &part) < 0 || part.n != first.n)
+			return -EBADMSG;
+	}
+	*ret_n = first.n;
+	return (int)first.parts_n;
+}
+
+static bool slices_are_whole(const struct restore *r)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < CALLTAB_SLICES; i++) {
+		if (whole_slice(r, i, &n) < 0 || n > r->last.n)
+			return false;
+	}
+	return true;
+}
+
+int restore_plan(struct restore *r, int64_t committed, const struct uuid *fingerprint,
+		 const char **why)
+{
+	keep_newest_blocks(r);
+	r->committed = committed;
+	if (r->last.n == 0 && committed == LOG_BEGIN)
+		return RESTORE_FRESH;
+	if (r->last.n == 0) {
+		*why = "an offset is committed, but there is no journal";
+		return -ESTALE;
+	}
+	if (r->last.offset != committed) {
+		*why = "the journal ends at another offset than the committed one";
+		return -ESTALE;
+	}
+	if (!journal_is_whole(r)) {
+		*why = "the journal lacks an entry that the replay needs";
+		return -ESTALE;
+	}
+	if (!slices_are_whole(r)) {
+		*why = "a slice is not whole or newer than the journal";
+		return -EBADMSG;
+	}
+	return uuid_eq(&r->last.fingerprint, fingerprint) ? RESTORE_FITS : RESTORE_OTHER_RULES;
+}
+
+const struct journal_entry *restore_last(const struct restore *r)
+{
+	return r->last.n ? &r->last : NULL;
+}
+
+int64_t restore_from(const struct restore *r)
+{
+	return r->last.n && r->last.replay_from <= r->last.n ? r->last.replay_offset : r->committed;
+}
+
+/* ---- filling ---- */
+
+static int load_slice(struct restore *r, struct partition *p, unsigned slice)
+{
+	struct parts *parts = &r->slices[slice];
+	struct slice_part part;
+	uint64_t n = 0;
+	int parts_n = whole_slice(r, slice, &n), err;
+
+	if (parts_n <= 0)
+		return parts_n;
+	buf_reset(&p->scratch);
+	for (int i = 0; i < parts_n; i++) {
+		if (slice_part_read(bytes_slice(&parts->v[i]), &part) < 0)
+			return -EBADMSG;
+		buf_add_slice(&p->scratch, part.bytes);
+	}
+	if (p->scratch.bad)
+		return -ENOMEM;
+	err = calltab_slice_unpack(p->tab, slice, n, buf_slice(&p->scratch));
+	for (uint32_t i = 0; i < parts->n; i++) { /* the table has it now */
+		free(parts->v[i].p);
+		parts->v[i] = (struct bytes){ NULL, 0 };
+	}
+	return err;
+}
+
+/* Blocks are numbered in the order of their commits, so those of one commit are next. */
+static int load_blocks(struct restore *r, struct partition *p, uint64_t n_max)
+{
+	for (; r->block_next < r->blocks_n && r->blocks[r->block_next].n <= n_max;
+	     r->block_next++) {
+		struct block *block = &r->blocks[r->block_next];
+		struct closed_block read;
+		int err = closed_block_read(bytes_slice(&block->value), &read);
+
+		if (err == 0)
+			err = closed_load_block(p->closed, read.b, read.bytes);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+int restore_begin(struct restore *r, struct partition *p, bool output)
+{
+	const struct journal_entry *last = restore_last(r);
+	int err = 0;
+
+	p->next = r->committed;
+	if (!last)
+		return 0;
+	for (unsigned i = 0; i < CALLTAB_SLICES && err == 0; i++)
+		err = load_slice(r, p, i);
+	if (err < 0)
+		return err;
+	closed_set_cutoff(p->closed, last->replay_cutoff);
+	p->block_low = r->blocks_n ? r->blocks[0].b : 1;
+	p->next = last->replay_offset;
+	p->clock_ms = last->replay_clock_ms;
+	p->append_newest_ms = last->replay_clock_ms;
+	p->calls_offset = last->calls_offset;
+	p->output = output;
+	p->replaying = true;
+	calltab_set_output(p->tab, output);
+	r->step = last->replay_from;
+	err = load_blocks(r, p, last->replay_from - 1);
+	if (err == 0)
+		partition_begin(p, last->replay_from);
+	return err;
+}
+
+/* Repeats every step that ends at or below the offset. */
+static int repeat_steps(struct restore *r, struct partition *p, int64_t offset)
+{
+	struct journal_entry e;
+	int err;
+
+	for (; r->step && r->step <= r->last.n; r->step++) {
+		if (!entry_of(r, r->step, &e))
+			return -EBADMSG;
+		if (e.offset > offset)
+			return 0;
+		r->missing += (uint64_t)(e.offset - p->next);
+		err = partition_repeat(p, &e);
+		if (err == 0)
+			err = load_blocks(r, p, e.n);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+int restore_event(struct restore *r, struct partition *p, const struct log_msg *msg)
+{
+	int err;
+
+	if (msg->offset >= r->committed)
+		return 0;
+	err = repeat_steps(r, p, msg->offset);
+	if (err < 0)
+		return err;
+	if (msg->offset < p->next)
+		return 0;
+	r->missing += (uint64_t)(msg->offset - p->next);
+	p->next = msg->offset;
+	return partition_apply(p, msg);
+}
+
+int restore_finish(struct restore *r, struct partition *p)
+{
+	int err = r->last.n ? repeat_steps(r, p, r->committed) : 0;
+
+	if (err < 0)
+		return err;
+	p->write_all = p->output && r->last.n && p->n > r->last.replay_from;
+	p->output = true;
+	p->replaying = false;
+	calltab_set_output(p->tab, true);
+	return p->out.bad ? -ENOMEM : 0;
+}
+
+uint64_t restore_missing(const struct restore *r)
+{
+	return r->missing;
+}
+
+/* ---- for a reset ---- */
+
+static int tell_key(struct buf *key, restore_key_fn *each, void *arg)
+{
+	int err = key->bad ? -ENOMEM : each(arg, buf_slice(key));
+
+	buf_reset(key);
+	return err;
+}
+
+int restore_keys(const struct restore *r, restore_key_fn *each, void *arg)
+{
+	struct buf key = BUF_EMPTY;
+	int err = 0;
+
+	for (unsigned i = 0; i < JOURNAL_RING && err == 0; i++) {
+		if (!r->journal[i].n)
+			continue;
+		state_key_journal(&key, i);
+		err = tell_key(&key, each, arg);
+	}
+	for (unsigned i = 0; i < CALLTAB_SLICES; i++) {
+		for (uint32_t j = 0; j < r->slices[i].n && err == 0; j++) {
+			if (!r->slices[i].v[j].n)
+				continue;
+			state_key_slice(&key, i, j);
+			err = tell_key(&key, each, arg);
+		}
+	}
+	for (size_t i = 0; i < r->blocks_n && err == 0; i++) {
+		state_key_block(&key, r->blocks[i].index);
+		err = tell_key(&key, each, arg);
+	}
+	buf_fini(&key);
+	return err;
+}
+
+void restore_counts(const struct restore *r, unsigned *ret_slices, size_t *ret_blocks)
+{
+	unsigned slices = 0;
+
+	for (unsigned i = 0; i < CALLTAB_SLICES; i++)
+		slices += r->slices[i].n && r->slices[i].v[0].n;
+	*ret_slices = slices;
+	*ret_blocks = r->blocks_n;
+}
