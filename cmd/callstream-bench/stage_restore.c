@@ -1,0 +1,12 @@
+#include "bench.h"
+
+static int run(const struct bench_opts *opts, struct bench_result *res)
+{
+	(void)opts;
+	(void)res;
+	return bench_fail(BENCH_WRONG, "not built yet");
+}
+
+const struct bench_stage stage_restore = {
+	.name = "restore", .item = "item", .summary = "restore", .items = 1, .run = run
+};
