@@ -61,6 +61,7 @@ struct cfg_correlate {
 struct cfg_deliver {
 	bool allow_private_networks;
 	int64_t give_up_after_ms, retry_first_ms, retry_max_ms, connect_timeout_ms, timeout_ms;
+	uint64_t waiting_bytes_max;
 };
 
 struct cfg_employee {

@@ -241,6 +241,9 @@ static const struct cfg_key deliver_keys[] = {
 	       "For name and connection."),
 	NUMBER(CFG_MS, "timeout", cfg, deliver.timeout_ms, "10s", "1ms", "10m",
 	       "For the whole request."),
+	NUMBER(CFG_SIZE, "waiting_bytes_max", cfg, deliver.waiting_bytes_max, "256MiB", "1KiB",
+	       "1TiB",
+	       "Waiting tasks kept in memory, over all sinks; the rest is read back from the log."),
 	END,
 };
 
