@@ -303,6 +303,7 @@ static int set_up(struct job *job)
 					 .calls_max = c->open_calls_max,
 					 .orphans_max = c->orphans_max,
 					 .no_age_limit = true,
+					 .keep_closed = true,
 					 .end_at_once = job->every_revision };
 	int err;
 

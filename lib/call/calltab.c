@@ -216,31 +216,29 @@ static int read_flags(struct calltab *tab, struct call *call)
 	return err;
 }
 
-/* The flags of an open call after one more event; newest: it stands last in the order. */
-static int update_flags(struct calltab *tab, struct call *call, const struct callev *ev,
-			bool newest)
+/* The flags of an open call after one more event. Who talks is read when a timer asks for it. */
+static void update_flags(struct call *call, const struct callev *ev)
 {
 	switch (ev->kind) {
 	case CALLEV_CALL_ENDED:
 		call->item.flags |= CALL_HAS_END;
-		return 0;
+		break;
 	case CALLEV_CALL_LOST:
 		call->item.flags |= CALL_HAS_LOST;
-		return 0;
-	case CALLEV_TALK_STARTED:
-	case CALLEV_TALK_ENDED:
-		if (!newest || ev->kind == CALLEV_TALK_ENDED)
-			return read_flags(tab, call);
-		call->item.flags &= (uint8_t)~CALL_TALK_DONE;
-		return 0;
+		break;
 	case CALLEV_LEG_RINGING:
 	case CALLEV_LEG_ANSWERED:
 	case CALLEV_LEG_HELD:
 	case CALLEV_LEG_RESUMED:
 	case CALLEV_LEG_ENDED:
-		return source_has_summary(ev->source) ? read_flags(tab, call) : 0;
+		call->item.flags |= source_has_summary(ev->source) ? CALL_UNREAD : 0;
+		break;
+	case CALLEV_TALK_STARTED:
+	case CALLEV_TALK_ENDED:
+		call->item.flags |= CALL_UNREAD;
+		break;
 	default:
-		return 0;
+		break;
 	}
 }
 
@@ -298,24 +296,18 @@ static int repeat(struct calltab *tab, struct call **call, const struct callev *
 static int add_fact(struct calltab *tab, struct call **call, const struct callev *ev)
 {
 	struct fact_key key = fact_key_of(ev), kept, last = { .seq = 0 };
-	bool newest;
 	int room;
 
 	if (facts_find(&(*call)->facts, &ev->id, &kept, &last))
 		return repeat(tab, call, ev, &kept);
-	newest = (*call)->facts.sorted && fact_key_cmp(&last, &key) < 0;
 	room = facts_encode(&tab->facts, &(*call)->facts, ev);
 	if (room < 0)
 		return room;
 	if (call_grow(tab, call, (size_t)room))
 		return -ENOMEM;
 	facts_take(&tab->facts, &(*call)->facts, &key, &last);
-	if ((*call)->item.closed_by == CLOSED_NOT) {
-		int err = update_flags(tab, *call, ev, newest);
-
-		if (err)
-			return err;
-	}
+	if ((*call)->item.closed_by == CLOSED_NOT)
+		update_flags(*call, ev);
 	return CALLTAB_CHANGED;
 }
 
@@ -382,6 +374,9 @@ static int take_orphans(struct calltab *tab, struct orphan *first, struct call *
 	return 0;
 }
 
+/* What a short call needs; a longer one grows once or twice. */
+#define FACTS_ROOM_FIRST 320u
+
 /* The call with its first event, not in the table yet. */
 static int first_fact(struct calltab *tab, const struct uuid *id, const struct callev *ev,
 		      struct call **ret)
@@ -392,7 +387,7 @@ static int first_fact(struct calltab *tab, const struct uuid *id, const struct c
 
 	if (ev->call_session_id.n + ev->account.n > FACTS_BYTES_MAX / 2)
 		return -ENOSPC;
-	call = call_new(id, FACTS_BEGIN_ROOM(ev->call_session_id.n) + 200);
+	call = call_new(id, FACTS_BEGIN_ROOM(ev->call_session_id.n) + FACTS_ROOM_FIRST);
 	if (!call)
 		return -ENOMEM;
 	facts_begin(&call->facts, ev->call_session_id);
@@ -420,7 +415,7 @@ static int open_call(struct calltab *tab, const struct uuid *id, const struct ca
 	if (err)
 		return err;
 	note_arrival(call, ev->kind, append_ms);
-	call->item.flags = facts_flags(ev, 1);
+	update_flags(call, ev);
 	if (orphans)
 		err = take_orphans(tab, orphans, &call);
 	if (!err)
@@ -627,6 +622,12 @@ int calltab_apply(struct calltab *tab, const struct callev *ev, int64_t append_m
 	return open_call(tab, &id, ev, append_ms, item ? as_orphan(item) : NULL);
 }
 
+static bool must_read(const struct item *item)
+{
+	return !item->orphan && item->closed_by == CLOSED_NOT && item->flags & CALL_UNREAD &&
+	       !(item->flags & CALL_HAS_END);
+}
+
 /* The first timer with its real deadline; NULL when none runs. */
 static struct item *first_due(struct calltab *tab)
 {
@@ -636,8 +637,11 @@ static struct item *first_due(struct calltab *tab)
 		struct item *item = tab->items[t->v[0].handle];
 		int64_t due_ms = item_due(tab, item);
 
-		if (due_ms <= item->key_ms)
+		if (due_ms <= item->key_ms && !must_read(item))
 			return item;
+		if (due_ms <= item->key_ms && read_flags(tab, as_call(item)))
+			return item; /* without memory: whoever runs it will find out */
+		due_ms = item_due(tab, item);
 		item->key_ms = due_ms;
 		timers_move(t, item->handle, due_ms);
 	}
@@ -702,7 +706,7 @@ int calltab_tick(struct calltab *tab, int64_t now_ms)
 	while (!err) {
 		struct item *item = first_due(tab);
 
-		if (!item || item->key_ms > now_ms)
+		if (!item || item->key_ms > now_ms || item->key_ms == INT64_MAX)
 			break;
 		err = run_due(tab, item, now_ms);
 	}

@@ -28,7 +28,9 @@ struct calltab_cfg {
 	uint64_t orphans_max;
 	bool record_role;  /* recordings are awaited until stored */
 	bool no_age_limit; /* correlate --stdin: nothing has left the table before */
-	bool end_at_once;  /* an end event closes its call when it is applied, without grace */
+	bool keep_closed; /* correlate --stdin: a complete call does not leave, only a limit ends it
+			   */
+	bool end_at_once; /* an end event closes its call when it is applied, without grace */
 };
 
 /* One revision that leaves. Everything borrows and lives during the callback. */

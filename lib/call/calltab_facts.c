@@ -6,10 +6,10 @@
 #include "wire/cursor.h"
 
 /*
- * A fact: its length, id, kind, a bitmap of what it has, then these fields in the order of their
- * bits. Integers are LEB128. A text is its number; the number after the last one means that length
- * and bytes follow. The three keys of the order come first, then what is frequent, so that most
- * bitmaps take three bytes.
+ * A fact: its length, id, kind, a bitmap of what it has, then these fields: the three keys of the
+ * order, the texts, the rest, each in the order of their bits. Integers are LEB128. A text is its
+ * number; the number after the last one means that length and bytes follow. What is frequent has
+ * the low bits, so that most bitmaps take three bytes.
  */
 enum field_type { NUMBER, MOMENT, WORD, Q850, TEXT, LEGS, TAGS, FLAG };
 
@@ -77,6 +77,22 @@ enum field_bit {
 };
 _Static_assert(FIELDS_N <= 63, "the bitmap is one word");
 #define BIT(name) (UINT64_C(1) << FIELD_##name)
+#define KEY_BITS  (BIT(AT) | BIT(RECEIVED) | BIT(SEQ))
+
+/* The bits of the fields that are one text. */
+static const uint64_t text_bits =
+#define IS_NUMBER                  0
+#define IS_MOMENT                  0
+#define IS_WORD                    0
+#define IS_Q850                    0
+#define IS_TEXT                    1
+#define IS_LEGS                    0
+#define IS_TAGS                    0
+#define IS_FLAG                    0
+#define F(name, type, member, max) (uint64_t) IS_##type << FIELD_##name |
+    FIELDS(F)
+#undef F
+	0;
 
 static const struct field {
 	uint8_t type, max;
@@ -131,32 +147,75 @@ static int64_t distance(int64_t from, int64_t to)
 	return (int64_t)((uint64_t)to - (uint64_t)from);
 }
 
+/* The cursor's varint and slice, quick for what is one byte long: nearly all. */
+static inline uint64_t get_varint(struct cursor *c)
+{
+	if (LIKELY(c->p < c->end && *c->p < 0x80))
+		return *c->p++;
+	return cur_varint(c);
+}
+
+static inline int64_t get_signed(struct cursor *c)
+{
+	uint64_t v = get_varint(c);
+
+	return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+}
+
+static inline struct slice get_slice(struct cursor *c)
+{
+	uint64_t n = get_varint(c);
+	const uint8_t *p = c->p;
+
+	if (UNLIKELY(n > (uint64_t)(c->end - c->p))) {
+		c->bad = true;
+		return SLICE_NONE;
+	}
+	c->p += n;
+	return slice_make(p, (size_t)n);
+}
+
 struct head {
-	struct fact_key key;
 	uint64_t bits;
-	int64_t at_ms;
+	int64_t at_ms, received_ms, seq, time_ms;
+	enum callev_kind kind;
 };
 
 /* The cursor stands behind the keys then. */
-static struct head read_head(struct cursor *c, int64_t base_ms)
+static inline void read_head(struct cursor *c, int64_t base_ms, struct uuid *ret_id,
+			     struct head *ret)
 {
-	struct head h = { .at_ms = TIME_NONE };
-	struct slice id = cur_take(c, UUID_LEN);
+	int64_t from_ms = base_ms;
 
-	if (id.n)
-		memcpy(h.key.id.b, id.p, UUID_LEN);
-	h.key.kind = (enum callev_kind)cur_u8(c);
-	h.bits = cur_varint(c);
-	h.key.received_ms = TIME_NONE;
-	if (h.bits & BIT(AT))
-		h.at_ms = away(base_ms, cur_varint_signed(c));
-	if (h.bits & BIT(RECEIVED))
-		h.key.received_ms = away(h.bits & BIT(AT) ? h.at_ms : base_ms,
-					 cur_varint_signed(c));
-	if (h.bits & BIT(SEQ))
-		h.key.seq = cur_varint_signed(c);
-	h.key.time_ms = h.bits & BIT(AT) ? h.at_ms : h.key.received_ms;
-	return h;
+	*ret = (struct head){ 0, TIME_NONE, TIME_NONE, 0, TIME_NONE, CALLEV_KINDS_N };
+	if (UNLIKELY(c->end - c->p < UUID_LEN + 2)) {
+		c->bad = true;
+		return;
+	}
+	memcpy(ret_id->b, c->p, UUID_LEN);
+	ret->kind = (enum callev_kind)c->p[UUID_LEN];
+	c->p += UUID_LEN + 1;
+	ret->bits = get_varint(c);
+	if (ret->bits & BIT(AT))
+		ret->time_ms = ret->at_ms = from_ms = away(base_ms, get_signed(c));
+	if (ret->bits & BIT(RECEIVED))
+		ret->received_ms = away(from_ms, get_signed(c));
+	if (!(ret->bits & BIT(AT)))
+		ret->time_ms = ret->received_ms;
+	if (ret->bits & BIT(SEQ))
+		ret->seq = get_signed(c);
+}
+
+static void read_key(struct slice fact, int64_t base_ms, struct fact_key *ret)
+{
+	struct cursor c = cur_make(fact);
+	struct head h;
+
+	read_head(&c, base_ms, &ret->id, &h);
+	ret->time_ms = h.time_ms;
+	ret->seq = h.seq;
+	ret->received_ms = h.received_ms;
+	ret->kind = h.kind;
 }
 
 /* ---- the stream and its texts ---- */
@@ -170,7 +229,7 @@ static uint32_t *directory(const struct facts *f)
 	return (uint32_t *)(uintptr_t)(f->bytes + f->cap);
 }
 
-static uint64_t load(const char *p, size_t n)
+static inline uint64_t load(const char *p, size_t n)
 {
 	uint64_t v = 0;
 	uint32_t low, high;
@@ -188,7 +247,7 @@ static uint64_t load(const char *p, size_t n)
 	return v;
 }
 
-static uint32_t tag_of(struct slice text)
+static inline uint32_t tag_of(struct slice text)
 {
 	uint64_t mixed = load(text.p, text.n) + text.n;
 
@@ -197,19 +256,40 @@ static uint32_t tag_of(struct slice text)
 	return (uint32_t)((mixed * UINT64_C(0x9e3779b97f4a7c15)) >> 50) << PLACE_BITS;
 }
 
-static struct slice text_at(const struct facts *f, uint32_t at)
+/* slice_eq without a call: most texts are shorter than two words. */
+static inline bool same_text(struct slice a, struct slice b)
+{
+	if (a.n != b.n || load(a.p, a.n) != load(b.p, b.n))
+		return false;
+	if (a.n > 8 && load(a.p + a.n - 8, 8) != load(b.p + b.n - 8, 8))
+		return false;
+	return a.n <= 16 || memcmp(a.p + 8, b.p + 8, a.n - 16) == 0;
+}
+
+static bool same_id(const char *a, const struct uuid *b)
+{
+	return load(a, 8) == load((const char *)b->b, 8) &&
+	       load(a + 8, 8) == load((const char *)b->b + 8, 8);
+}
+
+static inline struct slice text_at(const struct facts *f, uint32_t at)
 {
 	struct cursor c = { f->bytes + at, f->bytes + f->stream_n, false };
 
-	return cur_slice(&c);
+	return get_slice(&c);
 }
 
 static struct cursor facts_cursor(const struct facts *f)
 {
 	struct cursor c = { f->bytes, f->bytes + f->stream_n, false };
 
-	(void)cur_slice(&c);
+	(void)get_slice(&c);
 	return c;
+}
+
+bool facts_is_session(const struct facts *f, struct slice session)
+{
+	return same_text(text_at(f, 0), session);
 }
 
 struct slice facts_session(const struct facts *f)
@@ -292,12 +372,8 @@ static size_t texts_bytes(const struct callev *ev, uint64_t bits)
 {
 	size_t n = 0;
 
-	for (; bits; bits &= bits - 1) {
-		const struct field *field = &fields[__builtin_ctzll(bits)];
-
-		if (field->type == TEXT)
-			n += text_field(ev, field)->n;
-	}
+	for (bits &= text_bits; bits; bits &= bits - 1)
+		n += text_field(ev, &fields[__builtin_ctzll(bits)])->n;
 	for (size_t i = 0; i < ev->leg_ids_n; i++)
 		n += ev->leg_ids[i].n;
 	for (size_t i = 0; i < ev->tags_n; i++)
@@ -305,20 +381,43 @@ static size_t texts_bytes(const struct callev *ev, uint64_t bits)
 	return n;
 }
 
+static inline bool tag_fits(uint32_t entry, uint32_t tag)
+{
+	return (entry ^ tag) >> PLACE_BITS == 0;
+}
+
+/* The number of a text that an earlier fact has said, or texts_n. */
+static uint32_t find_said(const struct facts *f, struct slice text, uint32_t tag)
+{
+	const uint32_t *entry = directory(f);
+	uint32_t i = 0;
+
+	while (i < f->texts_n) {
+		/* Four at a time: mostly none fits. */
+		if (i + 4 <= f->texts_n && !(tag_fits(entry[-1], tag) | tag_fits(entry[-2], tag) |
+					     tag_fits(entry[-3], tag) | tag_fits(entry[-4], tag))) {
+			i += 4;
+			entry -= 4;
+			continue;
+		}
+		i++;
+		entry--;
+		if (tag_fits(*entry, tag) && same_text(text_at(f, *entry ^ tag), text))
+			return i - 1;
+	}
+	return f->texts_n;
+}
+
 /* The number of a text that an earlier fact or this one has said, or texts_n + fresh_n. */
 static uint32_t find_text(const struct facts_scratch *s, const struct facts *f, struct slice text,
 			  uint32_t tag)
 {
-	const uint32_t *entry = directory(f);
+	uint32_t said = find_said(f, text, tag);
 
-	for (uint32_t i = 1; i <= f->texts_n; i++) {
-		uint32_t differs = entry[-(ptrdiff_t)i] ^ tag;
-
-		if (differs >> PLACE_BITS == 0 && slice_eq(text_at(f, differs), text))
-			return i - 1;
-	}
+	if (said < f->texts_n)
+		return said;
 	for (uint32_t i = 0; i < s->fresh_n; i++) {
-		if (s->fresh[i].tag == tag && slice_eq(s->fresh[i].text, text))
+		if (s->fresh[i].tag == tag && same_text(s->fresh[i].text, text))
 			return f->texts_n + i;
 	}
 	return f->texts_n + s->fresh_n;
@@ -366,12 +465,11 @@ static uint8_t *write_field(struct facts_scratch *s, const struct facts *f, uint
 	case Q850:
 		memcpy(&word, from, sizeof(word));
 		return write_varint(p, word);
-	case TEXT:
-		return write_text(s, f, p, *text_field(ev, field));
 	case LEGS:
 		return write_texts(s, f, p, ev->leg_ids, ev->leg_ids_n);
 	case TAGS:
 		return write_texts(s, f, p, ev->tags, ev->tags_n);
+	case TEXT:
 	case FLAG:
 		break;
 	}
@@ -417,9 +515,10 @@ int facts_encode(struct facts_scratch *s, const struct facts *f, const struct ca
 		return -ENOMEM;
 	s->fresh_n = 0;
 	p = write_head((uint8_t *)s->fact.p, f, ev, bits);
-	bits &= ~(BIT(AT) | BIT(RECEIVED) | BIT(SEQ));
-	for (; bits; bits &= bits - 1)
-		p = write_field(s, f, p, ev, &fields[__builtin_ctzll(bits)]);
+	for (uint64_t left = bits & text_bits; left; left &= left - 1)
+		p = write_text(s, f, p, *text_field(ev, &fields[__builtin_ctzll(left)]));
+	for (uint64_t left = bits & ~(text_bits | KEY_BITS); left; left &= left - 1)
+		p = write_field(s, f, p, ev, &fields[__builtin_ctzll(left)]);
 	s->fact.n = (size_t)(p - (uint8_t *)s->fact.p);
 	room = f->stream_n + s->fact.n + 3 + (f->texts_n + s->fresh_n) * sizeof(uint32_t);
 	return room > FACTS_BYTES_MAX ? -ENOSPC : (int)room;
@@ -451,19 +550,17 @@ void facts_take(const struct facts_scratch *s, struct facts *f, const struct fac
 int facts_find(const struct facts *f, const struct uuid *id, struct fact_key *ret,
 	       struct fact_key *ret_last)
 {
-	struct cursor c = facts_cursor(f), payload;
+	struct cursor c = facts_cursor(f);
 	struct slice fact = SLICE_NONE;
 
 	for (unsigned i = 0; i < f->n; i++) {
-		fact = cur_slice(&c);
-		if (fact.n >= UUID_LEN && memcmp(fact.p, id->b, UUID_LEN) == 0) {
-			payload = cur_make(fact);
-			*ret = read_head(&payload, f->base_ms).key;
+		fact = get_slice(&c);
+		if (fact.n >= UUID_LEN && same_id(fact.p, id)) {
+			read_key(fact, f->base_ms, ret);
 			return 1;
 		}
 	}
-	payload = cur_make(fact);
-	*ret_last = read_head(&payload, f->base_ms).key;
+	read_key(fact, f->base_ms, ret_last);
 	return 0;
 }
 
@@ -473,14 +570,14 @@ struct texts {
 	uint32_t n, max;
 };
 
-static struct slice read_text(struct cursor *c, struct texts *texts)
+static inline struct slice read_text(struct cursor *c, struct texts *texts)
 {
-	uint64_t number = cur_varint(c);
+	uint64_t number = get_varint(c);
 	struct slice text;
 
 	if (number < texts->n)
 		return texts->v[number];
-	text = cur_slice(c);
+	text = get_slice(c);
 	if (number > texts->n || texts->n == texts->max || text.n == 0) {
 		c->bad = true;
 		return SLICE_NONE;
@@ -491,7 +588,7 @@ static struct slice read_text(struct cursor *c, struct texts *texts)
 
 static size_t read_texts(struct cursor *c, struct texts *texts, struct slice *ret, size_t max)
 {
-	uint64_t n = cur_varint(c);
+	uint64_t n = get_varint(c);
 
 	if (n == 0 || n > max) {
 		c->bad = true;
@@ -504,7 +601,7 @@ static size_t read_texts(struct cursor *c, struct texts *texts, struct slice *re
 
 static int64_t read_moment(struct cursor *c, int64_t from_ms)
 {
-	int64_t ms = away(from_ms, cur_varint_signed(c));
+	int64_t ms = away(from_ms, get_signed(c));
 
 	c->bad |= ms < TIME_MIN_MS || ms > TIME_MAX_MS;
 	return ms;
@@ -512,7 +609,7 @@ static int64_t read_moment(struct cursor *c, int64_t from_ms)
 
 static uint32_t read_word(struct cursor *c, uint32_t max)
 {
-	uint64_t word = cur_varint(c);
+	uint64_t word = get_varint(c);
 
 	c->bad |= word == 0 || word > max;
 	return (uint32_t)word;
@@ -522,13 +619,12 @@ static void read_field(struct cursor *c, struct texts *texts, struct callev *ev,
 		       const struct field *field, int64_t time_ms)
 {
 	char *to = (char *)ev + field->offset;
-	struct slice text;
 	int64_t number;
 	uint32_t word;
 
 	switch ((enum field_type)field->type) {
 	case NUMBER:
-		number = cur_varint_signed(c);
+		number = get_signed(c);
 		c->bad |= number == CALLEV_NO_NUMBER;
 		memcpy(to, &number, sizeof(number));
 		break;
@@ -541,10 +637,6 @@ static void read_field(struct cursor *c, struct texts *texts, struct callev *ev,
 		word = read_word(c, field->type == Q850 ? INT32_MAX : field->max);
 		memcpy(to, &word, sizeof(word));
 		break;
-	case TEXT:
-		text = read_text(c, texts);
-		memcpy(to, &text, sizeof(text));
-		break;
 	case LEGS:
 		ev->leg_ids_n = read_texts(c, texts, ev->leg_ids, CALLEV_LEGS_MAX);
 		break;
@@ -553,6 +645,8 @@ static void read_field(struct cursor *c, struct texts *texts, struct callev *ev,
 		break;
 	case FLAG:
 		*to = 1;
+		break;
+	case TEXT:
 		break;
 	}
 }
@@ -578,24 +672,28 @@ static void set_absent(struct callev *ev)
 static void read_fact(struct cursor *c, const struct facts *f, struct texts *texts,
 		      struct callev *ev)
 {
-	struct head h = read_head(c, f->base_ms);
-	uint64_t bits = h.bits & ~(BIT(AT) | BIT(RECEIVED) | BIT(SEQ));
+	struct head h;
 
-	if (h.bits >> FIELDS_N || h.key.kind >= CALLEV_KINDS_N || h.key.time_ms < TIME_MIN_MS ||
-	    h.key.time_ms > TIME_MAX_MS)
+	read_head(c, f->base_ms, &ev->id, &h);
+	if (h.bits >> FIELDS_N || h.kind >= CALLEV_KINDS_N || h.time_ms < TIME_MIN_MS ||
+	    h.time_ms > TIME_MAX_MS)
 		c->bad = true;
-	if (c->bad)
+	if (UNLIKELY(c->bad))
 		return;
 	set_absent(ev);
-	ev->id = h.key.id;
-	ev->kind = h.key.kind;
+	ev->kind = h.kind;
 	ev->at_ms = h.at_ms;
-	ev->received_at_ms = h.key.received_ms;
+	ev->received_at_ms = h.received_ms;
 	if (h.bits & BIT(SEQ))
-		ev->seq = h.key.seq;
+		ev->seq = h.seq;
 	ev->source = sources[f->source];
-	for (; bits && !c->bad; bits &= bits - 1)
-		read_field(c, texts, ev, &fields[__builtin_ctzll(bits)], h.key.time_ms);
+	for (uint64_t left = h.bits & text_bits; left; left &= left - 1) {
+		struct slice text = read_text(c, texts);
+
+		memcpy((char *)ev + fields[__builtin_ctzll(left)].offset, &text, sizeof(text));
+	}
+	for (uint64_t left = h.bits & ~(text_bits | KEY_BITS); left; left &= left - 1)
+		read_field(c, texts, ev, &fields[__builtin_ctzll(left)], h.time_ms);
 	c->bad |= c->p != c->end;
 }
 
@@ -631,6 +729,23 @@ static int order_of_keys(const void *a, const void *b)
 	return fact_key_cmp(a, b);
 }
 
+/* Keys come nearly in order. */
+static void sort_keys(struct fact_key *keys, size_t n)
+{
+	if (n > 32) {
+		qsort(keys, n, sizeof(*keys), order_of_keys);
+		return;
+	}
+	for (size_t i = 1; i < n; i++) {
+		struct fact_key key = keys[i];
+		size_t at = i;
+
+		for (; at > 0 && fact_key_cmp(&keys[at - 1], &key) > 0; at--)
+			keys[at] = keys[at - 1];
+		keys[at] = key;
+	}
+}
+
 /* Where each fact of the stream belongs in the order. */
 static void rank(struct facts_scratch *s, const struct facts *f)
 {
@@ -642,13 +757,11 @@ static void rank(struct facts_scratch *s, const struct facts *f)
 		return;
 	}
 	for (unsigned i = 0; i < f->n; i++) {
-		struct cursor payload = cur_make(cur_slice(&c));
-
-		s->keys[i] = read_head(&payload, f->base_ms).key;
+		read_key(get_slice(&c), f->base_ms, &s->keys[i]);
 		s->keys[i].received_ms = i;
 	}
 	/* received_ms is no part of the order: it carries the place in the stream. */
-	qsort(s->keys, f->n, sizeof(*s->keys), order_of_keys);
+	sort_keys(s->keys, f->n);
 	for (unsigned i = 0; i < f->n; i++)
 		s->ranks[s->keys[i].received_ms] = i;
 }
@@ -663,10 +776,10 @@ int facts_decode(struct facts_scratch *s, const struct facts *f, struct slice ac
 		return err;
 	rank(s, f);
 	texts = (struct texts){ s->texts, 1, f->texts_n };
-	texts.v[0] = cur_slice(&c);
+	texts.v[0] = get_slice(&c);
 	for (unsigned i = 0; i < f->n; i++) {
 		struct callev *ev = &s->events[s->ranks[i]];
-		struct cursor payload = cur_make(cur_slice(&c));
+		struct cursor payload = cur_make(get_slice(&c));
 
 		read_fact(&payload, f, &texts, ev);
 		if (payload.bad)
@@ -700,7 +813,7 @@ static bool has_twice(const struct facts_scratch *s, const struct facts *f)
 {
 	for (unsigned i = 0; i < f->n; i++)
 		s->keys[i] = (struct fact_key){ .id = s->events[i].id };
-	qsort(s->keys, f->n, sizeof(*s->keys), order_of_keys);
+	sort_keys(s->keys, f->n);
 	for (unsigned i = 1; i < f->n; i++) {
 		if (uuid_eq(&s->keys[i - 1].id, &s->keys[i].id))
 			return true;

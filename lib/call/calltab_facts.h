@@ -63,6 +63,7 @@ void facts_scratch_fini(struct facts_scratch *s);
 /* No facts yet, the session as the first text. cap is set and large enough. */
 void facts_begin(struct facts *f, struct slice session);
 struct slice facts_session(const struct facts *f);
+bool facts_is_session(const struct facts *f, struct slice session);
 
 /*
  * Adding: encode, make room, take. ev is the event whose key is given. facts_encode returns the

@@ -151,7 +151,7 @@ struct call *call_find(const struct calltab *tab, struct slice account, struct s
 	for (at = map_first(map, tag); (handle = map_next(map, tag, &at));) {
 		struct call *call = as_call(tab->items[handle]);
 
-		if (call->account == index && slice_eq(facts_session(&call->facts), session))
+		if (call->account == index && facts_is_session(&call->facts, session))
 			return call;
 	}
 	return NULL;

@@ -39,8 +39,9 @@ struct item {
 #define CALL_HAS_LOST  0x02u
 #define CALL_TALK_DONE 0x04u /* there was a talk and none is running */
 #define CALL_LEGS_DONE 0x08u /* all legs ended, of a source that sends a summary */
-#define CALL_COMPLETE  0x10u
-#define CALL_WAIT_OVER 0x20u /* for its recordings */
+#define CALL_UNREAD    0x10u /* the two above are not known: they may hold */
+#define CALL_COMPLETE  0x20u
+#define CALL_WAIT_OVER 0x40u /* for its recordings */
 
 /* When the log took what starts a timer; TIME_NONE: not yet. */
 struct call_open {
@@ -166,6 +167,7 @@ bool slice_masked(const struct calltab *tab, const struct uuid *call_id);
 uint8_t facts_flags(const struct callev *events, size_t n); /* the first four CALL_* */
 enum closed_by flags_reason(uint8_t flags);
 bool source_has_summary(struct slice source);
+/* The earliest time that the item may be due: what is CALL_UNREAD is taken to hold. */
 int64_t item_due(const struct calltab *tab, const struct item *item);
 
 /* calltab.c */

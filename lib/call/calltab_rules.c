@@ -126,7 +126,8 @@ static int64_t later(int64_t ms, int64_t by_ms)
 	return __builtin_add_overflow(ms, by_ms, &sum) ? INT64_MAX - 1 : sum;
 }
 
-static int64_t sooner(int64_t due_ms, bool runs, int64_t from_ms, int64_t after_ms)
+/* runs: one of these flags is set */
+static int64_t sooner(int64_t due_ms, unsigned runs, int64_t from_ms, int64_t after_ms)
 {
 	return runs && from_ms != TIME_NONE ? MIN(due_ms, later(from_ms, after_ms)) : due_ms;
 }
@@ -136,13 +137,13 @@ static int64_t open_due(const struct call *call, const struct cfg_closers *c)
 	int64_t due_ms = later(call->last_ms, c->silent_call_after_ms);
 
 	if (call->item.flags & CALL_HAS_END)
-		return sooner(due_ms, true, call->open.end_ms, c->end_grace_ms);
+		return sooner(due_ms, 1, call->open.end_ms, c->end_grace_ms);
 	due_ms = sooner(due_ms, call->item.flags & CALL_HAS_LOST, call->open.lost_ms,
 			c->lost_without_end_after_ms);
-	due_ms = sooner(due_ms, call->item.flags & CALL_TALK_DONE, call->open.talk_end_ms,
-			c->talk_without_end_after_ms);
-	return sooner(due_ms, call->item.flags & CALL_LEGS_DONE, call->open.leg_end_ms,
-		      c->no_summary_after_ms);
+	due_ms = sooner(due_ms, call->item.flags & (CALL_TALK_DONE | CALL_UNREAD),
+			call->open.talk_end_ms, c->talk_without_end_after_ms);
+	return sooner(due_ms, call->item.flags & (CALL_LEGS_DONE | CALL_UNREAD),
+		      call->open.leg_end_ms, c->no_summary_after_ms);
 }
 
 int64_t item_due(const struct calltab *tab, const struct item *item)
@@ -159,5 +160,7 @@ int64_t item_due(const struct calltab *tab, const struct item *item)
 		return open_due(call, closers);
 	if (!(call->item.flags & CALL_COMPLETE))
 		return later(call->closed.closed_ms, closers->recording_wait_ms);
+	if (tab->cfg.keep_closed)
+		return INT64_MAX;
 	return later(call->closed.complete_ms, cfg->remember_closed_ms);
 }
