@@ -305,7 +305,7 @@ static void dying_log(void **state)
 {
 	const struct death_row *row = *state;
 	struct office *o;
-	void *office;
+	void *office = NULL;
 	int made;
 
 	assert_int_equal(setup(&office), 0);
@@ -391,7 +391,7 @@ static void refusal(void **state)
 {
 	const struct refusal_row *row = *state;
 	struct office *o;
-	void *office;
+	void *office = NULL;
 
 	assert_int_equal(setup(&office), 0);
 	o = office;

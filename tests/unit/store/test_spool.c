@@ -404,7 +404,7 @@ static void failing_disk(void **state)
 	struct spool_waiter w;
 	struct disk *d;
 	struct store st;
-	void *disk;
+	void *disk = NULL;
 	int refused = 0, err;
 
 	assert_int_equal(disk_setup(&disk), 0);
