@@ -112,8 +112,8 @@ static void add_ends(struct fold *f)
 			leg->ended_at_ms = MAX(leg->answered_at_ms, callev_time(ev));
 	}
 	for (size_t i = 0; i < f->legs_n; i++) {
-		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): legs_n counts what lies
-		 * there */
+		/* legs_n counts what lies there. */
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 		if (f->legs[i].answered_at_ms == TIME_NONE)
 			continue;
 		f->legs[i].outcome = OUTCOME_ANSWERED;
