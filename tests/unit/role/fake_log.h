@@ -221,7 +221,6 @@ static inline int fake_open(const struct cfg *cfg, struct log **ret, struct buf 
 {
 	(void)cfg;
 	(void)problem;
-	fake.base.ops = &fake_ops;
 	*ret = &fake.base;
 	return 0;
 }
@@ -233,6 +232,7 @@ static inline void fake_reset(void)
 		free(fake.msgs[i].value);
 	}
 	memset(&fake, 0, sizeof(fake));
+	fake.base.ops = &fake_ops;
 	pthread_mutex_init(&fake.lock, NULL);
 }
 
