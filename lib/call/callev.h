@@ -88,18 +88,18 @@ struct callev {
 	struct slice leg_ids[CALLEV_LEGS_MAX];
 	size_t leg_ids_n;
 	enum callev_kind kind;
+	enum direction direction;
 	int64_t at_ms, received_at_ms; /* at absent: received_at counts, with note no_time */
 	int64_t seq;                   /* CALLEV_NO_NUMBER absent; sorts as 0 */
-	enum direction direction;
 	struct slice line, trunk;
 	struct contact contact;
 	struct person employee;
-	bool unauthenticated; /* written as "authenticated": false */
 
 	/* what single kinds have */
 	struct slice scenario, external_id, call_source;
 	struct slice from_leg, number, location, queue;
-	enum side held_by; /* "by" of leg.held */
+	enum side held_by;    /* "by" of leg.held */
+	bool unauthenticated; /* of any kind: written as "authenticated": false */
 	struct cause cause;
 	int64_t wait_ms, talk_ms, total_ms; /* the vendor's figures; CALLEV_NO_NUMBER absent */
 	int64_t started_at_ms, answered_at_ms, ended_at_ms;
