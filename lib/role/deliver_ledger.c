@@ -23,120 +23,7 @@ struct ledger {
 	uint64_t order; /* of deliveries that are due at the same time */
 };
 
-/* ---- the heap of a lane ---- */
-
-static bool sooner(const struct delivery *a, const struct delivery *b)
-{
-	return a->next_at_ms != b->next_at_ms ? a->next_at_ms < b->next_at_ms : a->order < b->order;
-}
-
-static void heap_set(struct lane *lane, size_t i, struct delivery *d)
-{
-	lane->heap[i] = d;
-	d->heap_at = i;
-}
-
-static void heap_up(struct lane *lane, size_t i, struct delivery *d)
-{
-	while (i > 0 && sooner(d, lane->heap[(i - 1) / 2])) {
-		heap_set(lane, i, lane->heap[(i - 1) / 2]);
-		i = (i - 1) / 2;
-	}
-	heap_set(lane, i, d);
-}
-
-static void heap_down(struct lane *lane, size_t i, struct delivery *d)
-{
-	for (;;) {
-		size_t child = 2 * i + 1;
-
-		if (child >= lane->heap_n)
-			break;
-		if (child + 1 < lane->heap_n && sooner(lane->heap[child + 1], lane->heap[child]))
-			child++;
-		if (!sooner(lane->heap[child], d))
-			break;
-		heap_set(lane, i, lane->heap[child]);
-		i = child;
-	}
-	heap_set(lane, i, d);
-}
-
-/* Room for every delivery of the lane, so that a change of state never needs memory. */
-static bool heap_reserve(struct lane *lane, size_t n)
-{
-	size_t cap = lane->heap_cap ? lane->heap_cap : 16;
-	struct delivery **heap;
-
-	if (n <= lane->heap_cap)
-		return true;
-	while (cap < n)
-		cap *= 2;
-	heap = realloc(lane->heap, cap * sizeof(struct delivery *));
-	if (!heap)
-		return false;
-	lane->heap = heap;
-	lane->heap_cap = cap;
-	return true;
-}
-
-static void heap_remove(struct lane *lane, struct delivery *d)
-{
-	struct delivery *last = lane->heap[--lane->heap_n];
-
-	if (last == d)
-		return;
-	heap_up(lane, d->heap_at, last);
-	heap_down(lane, last->heap_at, last);
-}
-
 /* ---- states ---- */
-
-static void leave_state(struct delivery *d)
-{
-	struct lane *lane = d->lane;
-
-	switch (d->state) {
-	case DELIVERY_WAITING:
-		heap_remove(lane, d);
-		break;
-	case DELIVERY_FLYING:
-		TAILQ_REMOVE(&lane->flying, d, state_link);
-		lane->flying_n--;
-		break;
-	case DELIVERY_PARKED:
-		TAILQ_REMOVE(&lane->parked, d, state_link);
-		lane->parked_n--;
-		break;
-	}
-}
-
-static void enter_state(struct delivery *d, enum delivery_state state)
-{
-	struct lane *lane = d->lane;
-
-	d->state = state;
-	switch (state) {
-	case DELIVERY_WAITING:
-		heap_up(lane, lane->heap_n++, d);
-		break;
-	case DELIVERY_FLYING:
-		TAILQ_INSERT_TAIL(&lane->flying, d, state_link);
-		lane->flying_n++;
-		break;
-	case DELIVERY_PARKED:
-		TAILQ_INSERT_TAIL(&lane->parked, d, state_link);
-		lane->parked_n++;
-		break;
-	}
-}
-
-/* The only place where a delivery changes its state. */
-static void move(struct delivery *d, enum delivery_state state)
-{
-	leave_state(d);
-	enter_state(d, state);
-}
 
 static void set_dirty(struct ledger *l, struct delivery *d)
 {
@@ -154,39 +41,16 @@ static void clear_dirty(struct ledger *l, struct delivery *d)
 
 static void wait_until(struct ledger *l, struct delivery *d, int64_t at_ms)
 {
-	leave_state(d);
+	lane_leave(d);
 	d->next_at_ms = at_ms;
 	d->order = ++l->order;
-	enter_state(d, DELIVERY_WAITING);
-}
-
-/* ---- tasks in memory ---- */
-
-static void held_drop(struct lane *lane, struct task_held *held)
-{
-	if (held->json)
-		lane->bytes -= held->json_n;
-	free(held->json);
-	held->json = NULL;
-}
-
-static int held_copy(struct lane *lane, struct slice json, struct task_held *held)
-{
-	char *copy = slice_dup(json);
-
-	if (!copy)
-		return -ENOMEM;
-	held_drop(lane, held);
-	held->json = copy;
-	held->json_n = json.n;
-	lane->bytes += json.n;
-	return 0;
+	lane_enter(d, DELIVERY_WAITING);
 }
 
 static int held_set(struct lane *lane, const struct task *task, struct slice json,
 		    struct task_place place, struct task_held *held)
 {
-	int err = held_copy(lane, json, held);
+	int err = lane_hold_task(lane, json, held);
 
 	if (err)
 		return err;
@@ -297,16 +161,11 @@ static void take_out(struct ledger *l, struct delivery *d)
 static void forget(struct ledger *l, struct delivery *d)
 {
 	clear_dirty(l, d);
-	leave_state(d);
+	lane_leave(d);
 	take_out(l, d);
-	held_drop(d->lane, &d->task);
-	held_drop(d->lane, &d->newer);
+	lane_drop_task(d->lane, &d->task);
+	lane_drop_task(d->lane, &d->newer);
 	free(d);
-}
-
-static size_t lane_size(const struct lane *lane)
-{
-	return lane->heap_n + lane->flying_n + lane->parked_n;
 }
 
 static struct delivery *make(struct ledger *l, const struct task *task, struct slice json,
@@ -315,7 +174,7 @@ static struct delivery *make(struct ledger *l, const struct task *task, struct s
 	struct lane *lane = open_lane(l, task->sink);
 	struct delivery *d = calloc(1, sizeof(*d));
 
-	if (!lane || !d || grow_buckets(l) != 0 || !heap_reserve(lane, lane_size(lane) + 1) ||
+	if (!lane || !d || grow_buckets(l) != 0 || !lane_reserve(lane, lane_size(lane) + 1) ||
 	    held_set(lane, task, json, place, &d->task) != 0) {
 		free(d);
 		return NULL;
@@ -390,7 +249,7 @@ static void next_task(struct ledger *l, struct delivery *d, int64_t now_ms)
 		forget(l, d);
 		return;
 	}
-	held_drop(d->lane, &d->task);
+	lane_drop_task(d->lane, &d->task);
 	d->task = d->newer;
 	d->newer = (struct task_held){ .json = NULL };
 	d->attempt = 0;
@@ -480,7 +339,7 @@ int ledger_accept(struct ledger *l, const struct task *task, struct slice json, 
 	if (!d)
 		return -ENOMEM;
 	d->next_at_ms = d->changed_at_ms = now_ms;
-	enter_state(d, DELIVERY_WAITING);
+	lane_enter(d, DELIVERY_WAITING);
 	set_dirty(l, d);
 	return LEDGER_NEW;
 }
@@ -515,7 +374,7 @@ struct delivery *ledger_due(struct ledger *l, struct lane *lane, int64_t now_ms)
 
 void ledger_started(struct ledger *l UNUSED, struct delivery *d)
 {
-	move(d, DELIVERY_FLYING);
+	lane_move(d, DELIVERY_FLYING);
 }
 
 int64_t ledger_backoff_ms(const struct ledger_cfg *cfg, uint32_t attempt, uint32_t chance)
@@ -601,8 +460,8 @@ static bool is_too_much(const struct ledger *l, const struct delivery *d)
 
 static void park(struct delivery *d)
 {
-	held_drop(d->lane, &d->task);
-	move(d, DELIVERY_PARKED);
+	lane_drop_task(d->lane, &d->task);
+	lane_move(d, DELIVERY_PARKED);
 }
 
 /* Of a delivery on its way with a newer task behind it, the newer one is what a restart has to
@@ -666,9 +525,9 @@ int ledger_refill(struct ledger *l, const struct wanted *wanted, struct slice js
 		bury(l, d, "task_lost", now_ms);
 		return 0;
 	}
-	if (held_copy(d->lane, json, &d->task) != 0)
+	if (lane_hold_task(d->lane, json, &d->task) != 0)
 		return -ENOMEM;
-	move(d, DELIVERY_WAITING);
+	lane_move(d, DELIVERY_WAITING);
 	return 0;
 }
 
@@ -698,7 +557,7 @@ static int restore_waiting(struct ledger *l, const struct entry *e, int64_t offs
 	d->ms = e->ms;
 	d->changed_at_ms = e->at_ms == TIME_NONE ? now_ms : e->at_ms;
 	d->next_at_ms = sane_time(l, e->next_at_ms, now_ms);
-	enter_state(d, DELIVERY_WAITING);
+	lane_enter(d, DELIVERY_WAITING);
 	if (d->lane->bytes > l->cfg.lane_bytes_max && d->lane->heap_n > d->lane->concurrency)
 		park(d);
 	return 0;

@@ -18,11 +18,8 @@
 #ifndef CS_ROLE_DELIVER_LEDGER_H
 #define CS_ROLE_DELIVER_LEDGER_H
 
-#include <sys/queue.h>
-
 #include "call/deadletter.h"
-#include "log/log.h"
-#include "role/deliver_task.h"
+#include "role/deliver_lane.h"
 #include "sink/sink.h"
 
 #define LEDGER_LANES_MAX 4096 /* sinks of one partition; tasks for more share the last lane */
@@ -31,64 +28,6 @@ struct ledger_cfg {
 	int64_t give_up_after_ms, retry_first_ms, retry_max_ms;
 	size_t lane_bytes_max; /* of tasks in memory, per lane */
 	size_t told_max;       /* settled calls that are remembered */
-};
-
-/* Where a task lies in the log. */
-struct task_place {
-	enum topic topic; /* TOPIC_TASKS or TOPIC_DELIVERIES */
-	int64_t offset;
-};
-
-/* A task as JSON, with what is needed of it at hand. */
-struct task_held {
-	char *json; /* NULL: parked, or none */
-	size_t json_n;
-	uint32_t revision; /* 0: none */
-	int64_t made_at_ms;
-	struct task_place place;
-};
-
-enum delivery_state {
-	DELIVERY_WAITING, /* in its lane's heap, until next_at_ms */
-	DELIVERY_FLYING,  /* the sink has it and has not answered */
-	DELIVERY_PARKED,  /* as WAITING, but its task is not in memory */
-};
-
-/* Read only, for all but the ledger. */
-struct delivery {
-	struct delivery *hash_next;
-	TAILQ_ENTRY(delivery) state_link; /* FLYING or PARKED: in its lane's list */
-	TAILQ_ENTRY(delivery) dirty_link;
-	struct lane *lane;
-	uint64_t hash, order;
-	size_t heap_at;
-	enum delivery_state state;
-	bool dirty;             /* its waiting entry is not in the log */
-	struct task_held task;  /* what is told now */
-	struct task_held newer; /* what came while it was flying */
-	uint32_t attempt;       /* tries of task that were answered */
-	int64_t next_at_ms;
-	int64_t changed_at_ms; /* the last answer, else when the task came */
-	int status;            /* of the last answer */
-	int64_t ms;
-	const char *reason;
-	void *flight; /* the caller's, while FLYING */
-	uint8_t sink_n;
-	char key[ENTRY_KEY_MAX]; /* "<sink>/<call id>" */
-};
-
-TAILQ_HEAD(deliveries, delivery);
-
-struct lane {
-	char name[64];
-	void *owner; /* the caller's */
-	uint32_t concurrency;
-	size_t flying_n, parked_n;
-	size_t bytes;                     /* of tasks in memory */
-	size_t refilling_n;               /* parked ones that are being read back */
-	struct deliveries flying, parked; /* parked: in the order in which it became so */
-	struct delivery **heap;           /* WAITING, the next one first */
-	size_t heap_n, heap_cap;
 };
 
 /* What has to be written, in this order, into the transaction that is open. */
@@ -169,20 +108,5 @@ struct ledger_counts {
 	size_t waiting, flying, parked, bytes;
 };
 void ledger_counts(const struct ledger *l, struct ledger_counts *ret);
-
-static inline struct slice delivery_sink(const struct delivery *d)
-{
-	return slice_make(d->key, d->sink_n);
-}
-
-static inline struct slice delivery_call(const struct delivery *d)
-{
-	return slice_make(d->key + d->sink_n + 1, UUID_TEXT_LEN);
-}
-
-static inline struct slice delivery_key(const struct delivery *d)
-{
-	return slice_make(d->key, (size_t)d->sink_n + 1 + UUID_TEXT_LEN);
-}
 
 #endif

@@ -300,6 +300,40 @@ class Restarts(unittest.TestCase):
                     self.assertEqual([], double.went_back(f"crm-{i}"))
 
 
+class Parked(unittest.TestCase):
+    """More waits than memory may hold: it lies in the log and is read back in time."""
+
+    def verdicts(self, desk: Desk) -> list[str]:
+        """Of the entries of the dead one."""
+        return [e["verdict"] for key, e in desk.ledger().items() if key.startswith("dead/")]
+
+    def test_a_dead_crm_with_little_memory(self) -> None:
+        calls, more = 300, 100
+        with Double([SECRET]) as double:
+            double.moods = {"dead": lambda _ident, _seen: 503}
+            # Six sinks share four partitions; 8 KiB of memory hold about ten tasks of each.
+            sinks = [webhook("dead", double), *(webhook(f"well-{i}", double) for i in range(5))]
+            names = ", ".join(["dead", *(f"well-{i}" for i in range(5))])
+            with Desk(sinks, [f"account: acme, sinks: [{names}]"], waiting_bytes_max="48KiB") as desk:
+                desk.run_deliver()
+                desk.produce([record(str(i)) for i in range(calls)])
+                for i in range(5):
+                    until(f"well-{i}", 30, lambda: len(double.newest(f"well-{i}")) == calls)
+                until("all wait", 20, lambda: len(self.verdicts(desk)) == calls, pause=0.3)
+                desk.processes["deliver"].kill()  # parked from topic tasks before, from the ledger now
+                desk.run_deliver()
+                desk.produce([record(str(i), 2) for i in range(0, calls, 3)])
+                desk.produce([record(str(i)) for i in range(calls, calls + more)])
+                until("the well", 30, lambda: len(double.newest("well-0")) == calls + more)
+                self.assertEqual({"retry"}, set(self.verdicts(desk)))
+                double.moods = {}
+                wanted = {call_id("acme", str(i)): 2 if i < calls and i % 3 == 0 else 1 for i in range(calls + more)}
+                until("all of it", 40, lambda: double.newest("dead") == wanted)
+                desk.settled(6 * (calls + more))
+                self.assertEqual([], double.went_back("dead"))
+                self.assertEqual([], desk.dead())
+
+
 class Rules(unittest.TestCase):
     """Routes, refusals, ends; and the commands that show them."""
 

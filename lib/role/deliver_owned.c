@@ -1,0 +1,186 @@
+/* The ledgers of our partitions: made, restored, dropped, counted. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/slog.h"
+#include "role/deliver_priv.h"
+
+#define TAKE_OVER_MS 60000
+
+/* ---- what a ledger writes ---- */
+
+static void on_entry(void *arg, struct slice key, const struct entry *entry)
+{
+	struct owned_ledger *o = arg;
+	struct outlet *outlet = entry->verdict == ENTRY_SUPERSEDED
+				    ? outlets_find(o->worker->cfg->outlets, entry->sink)
+				    : NULL;
+
+	if (outlet)
+		series_add(outlet->superseded, 1);
+	buf_reset(&o->worker->value);
+	entry_write(&o->worker->value, entry);
+	deliver_produce(o->worker, TOPIC_DELIVERIES, o->partition, key,
+			buf_slice(&o->worker->value));
+}
+
+static void on_dead(void *arg, const struct deadletter *dead)
+{
+	struct owned_ledger *o = arg;
+
+	deliver_write_dead(o->worker, dead);
+}
+
+/* ---- ledgers ---- */
+
+/* A sink that the config does not know (any more, or not yet) waits like one that is away. */
+static void on_lane(void *arg, struct lane *lane)
+{
+	struct owned_ledger *o = arg;
+	struct outlet *outlet = outlets_find(o->worker->cfg->outlets, slice_of(lane->name));
+
+	lane->owner = outlet;
+	lane->concurrency = outlet ? outlet->concurrency : 1;
+}
+
+struct owned_ledger *deliver_find_ledger(const struct deliver_worker *w, int32_t partition)
+{
+	for (size_t i = 0; i < w->ledgers_n; i++) {
+		if (w->ledgers[i]->partition == partition)
+			return w->ledgers[i];
+	}
+	return NULL;
+}
+
+void deliver_cancel_flights(struct ledger *l)
+{
+	for (size_t i = 0; i < ledger_lanes(l); i++) {
+		const struct delivery *d;
+
+		TAILQ_FOREACH(d, &ledger_lane(l, i)->flying, state_link)
+		outlets_cancel(d->flight);
+	}
+}
+
+void deliver_drop_ledger(struct deliver_worker *w, int32_t partition)
+{
+	for (size_t i = 0; i < w->ledgers_n; i++) {
+		struct owned_ledger *o = w->ledgers[i];
+
+		if (o->partition != partition)
+			continue;
+		deliver_cancel_flights(o->ledger);
+		ledger_free(o->ledger);
+		free(o);
+		w->ledgers[i] = w->ledgers[--w->ledgers_n];
+		return;
+	}
+}
+
+static int add_ledger(struct deliver_worker *w, int32_t partition, struct owned_ledger **ret)
+{
+	size_t size = (w->ledgers_n + 1) * sizeof(struct owned_ledger *);
+	struct owned_ledger **ledgers = realloc(w->ledgers, size), *o;
+	struct ledger_out out = { .entry = on_entry, .dead = on_dead };
+	int err;
+
+	if (!ledgers)
+		return -ENOMEM;
+	w->ledgers = ledgers;
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return -ENOMEM;
+	*o = (struct owned_ledger){ .worker = w, .partition = partition, .epoch = ++w->epochs };
+	out.arg = o;
+	err = ledger_new(&w->ledger_cfg, &out, on_lane, &o->ledger);
+	if (err) {
+		free(o);
+		return err;
+	}
+	w->ledgers[w->ledgers_n++] = o;
+	*ret = o;
+	return 0;
+}
+
+static int on_restore(void *arg, const struct log_msg *msg)
+{
+	struct owned_ledger *o = arg;
+	int err = ledger_restore(o->ledger, msg->key, msg->tombstone ? SLICE_NONE : msg->value,
+				 msg->offset, clock_wall_ms());
+
+	if (err == -EBADMSG) {
+		SLOG(SLOG_WARN, "ledger entry cannot be read, ignored", SLOG_S("key", msg->key),
+		     SLOG_I("partition", msg->partition), SLOG_I("offset", msg->offset));
+		return 0;
+	}
+	return err;
+}
+
+/* The committed offset came from a read-committed handle, so whatever stood in a transaction
+ * before it is settled; what the ledger says up to the end that we see now fits to it. */
+int deliver_restore_ledger(struct deliver_worker *w, int32_t partition)
+{
+	int64_t began_ms = clock_mono_ms(), high = 0;
+	struct ledger_counts counts;
+	struct owned_ledger *o = NULL;
+	int err;
+
+	deliver_drop_ledger(w, partition);
+	err = add_ledger(w, partition, &o);
+	if (!err)
+		err = log_high_watermark(w->cfg->log, TOPIC_DELIVERIES, partition,
+					 began_ms + TAKE_OVER_MS, &high);
+	if (!err)
+		err = log_read_partition(w->cfg->log, TOPIC_DELIVERIES, partition, LOG_BEGIN, high,
+					 began_ms + TAKE_OVER_MS, on_restore, o);
+	if (err < 0) {
+		SLOG(SLOG_WARN, "ledger cannot be read, trying again",
+		     SLOG_I("partition", partition), SLOG_ERR(err));
+		deliver_drop_ledger(w, partition);
+		return err;
+	}
+	ledger_counts(o->ledger, &counts);
+	SLOG(SLOG_INFO, "partition taken over", SLOG_I("partition", partition),
+	     SLOG_I("waiting", counts.waiting + counts.parked),
+	     SLOG_I("ms", clock_mono_ms() - began_ms));
+	return 0;
+}
+
+/* ---- gauges ---- */
+
+static void count_waiting(struct ledger *l)
+{
+	for (size_t i = 0; i < ledger_lanes(l); i++) {
+		const struct lane *lane = ledger_lane(l, i);
+		struct outlet *outlet = lane->owner;
+
+		if (outlet)
+			outlet->waiting_n += lane->heap_n + lane->parked_n + lane->flying_n;
+	}
+}
+
+void deliver_set_gauges(struct deliver_worker *w)
+{
+	struct outlets *outlets = w->cfg->outlets;
+
+	for (size_t i = 0; i < outlets_count(outlets); i++)
+		outlets_at(outlets, i)->waiting_n = 0;
+	for (size_t i = 0; i < w->ledgers_n; i++)
+		count_waiting(w->ledgers[i]->ledger);
+	for (size_t i = 0; i < outlets_count(outlets); i++) {
+		const struct outlet *outlet = outlets_at(outlets, i);
+
+		series_set(outlet->waiting, (int64_t)outlet->waiting_n);
+	}
+	for (size_t i = 0; i < w->owned_n; i++) {
+		const struct log_part *part = &w->owned[i];
+		char label[48];
+
+		snprintf(label, sizeof(label), "%s/%d", topic_text(part->topic), part->partition);
+		metric_set(M_LAG_MSGS, "deliver", label,
+			   MAX(log_worker_lag(w->log, part->topic, part->partition), 0));
+	}
+}

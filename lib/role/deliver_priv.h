@@ -1,0 +1,91 @@
+/*
+ * deliver_priv.h - what the parts of role deliver's worker share (deliver_worker.h)
+ */
+#ifndef CS_ROLE_DELIVER_PRIV_H
+#define CS_ROLE_DELIVER_PRIV_H
+
+#include "role/deliver_ledger.h"
+#include "role/deliver_refill.h"
+#include "role/deliver_worker.h"
+
+/* A partition of topic tasks that is ours. */
+struct owned_ledger {
+	struct deliver_worker *worker;
+	struct ledger *ledger;
+	int32_t partition;
+	uint64_t epoch; /* of this ledger; flights and refills of another one are ignored */
+};
+
+struct deliver_worker {
+	const struct deliver_worker_cfg *cfg;
+	struct log_worker *log;
+	struct routes *routes;
+	struct refill *refill;
+	struct ledger_cfg ledger_cfg;
+
+	struct log_part *owned; /* of both topics */
+	size_t owned_n;
+	struct owned_ledger **ledgers;
+	size_t ledgers_n;
+	uint64_t epochs;
+
+	struct log_part *consumed; /* the next offset of what was read since the last commit */
+	size_t consumed_n;
+	size_t txn_msgs;
+	int64_t txn_began_ms; /* 0: nothing to commit */
+	bool routed;          /* tasks wait for their commit */
+	int err;              /* why the open transaction cannot stand */
+
+	bool joined;
+	bool broken; /* what is in memory is of no use any more */
+	int64_t began_ms, gauges_ms;
+	uint64_t chance;
+	struct buf key, value;
+};
+
+/* ---- deliver_txn.c: the transaction that is open ---- */
+
+/* There is something to commit. */
+void deliver_began(struct deliver_worker *w);
+/* What goes wrong stays in w->err. */
+void deliver_produce(struct deliver_worker *w, enum topic topic, int32_t partition,
+		     struct slice key, struct slice value);
+void deliver_write_dead(struct deliver_worker *w, const struct deadletter *dead);
+/* msg is done with: its offset belongs to the transaction. */
+void deliver_consumed(struct deliver_worker *w, const struct log_msg *msg);
+/* Everything that waits is written first. 0, or why the transaction does not stand. */
+CHECKED int deliver_commit(struct deliver_worker *w);
+/* The same when it is old, large, or nothing more comes (idle) and tasks wait for it. */
+CHECKED int deliver_commit_when_due(struct deliver_worker *w, bool idle);
+/* It is gone: nothing is to be committed. */
+void deliver_txn_over(struct deliver_worker *w);
+
+CHECKED int deliver_set_part(struct log_part **parts, size_t *n, const struct log_part *part);
+void deliver_remove_part(struct log_part *parts, size_t *n, const struct log_part *part);
+
+/* ---- deliver_owned.c: the ledgers of our partitions ---- */
+
+/* NULL: not ours. */
+struct owned_ledger *deliver_find_ledger(const struct deliver_worker *w, int32_t partition);
+/* Reads it from topic deliveries; what was known of the partition before is dropped. */
+CHECKED int deliver_restore_ledger(struct deliver_worker *w, int32_t partition);
+/* What is on its way is called back, its answers are ignored. */
+void deliver_drop_ledger(struct deliver_worker *w, int32_t partition);
+void deliver_cancel_flights(struct ledger *l);
+/* Waiting deliveries by sink, lag by partition. */
+void deliver_set_gauges(struct deliver_worker *w);
+
+/* ---- deliver_input.c: messages ---- */
+
+/* A record becomes tasks, a task a delivery; what is neither a dead letter. */
+void deliver_take_message(struct deliver_worker *w, const struct log_msg *msg);
+
+/* ---- deliver_send.c: sinks ---- */
+
+/* Hands what is due to its sink, as far as the lanes allow. */
+void deliver_send_due(struct deliver_worker *w);
+void deliver_take_answers(struct deliver_worker *w);
+/* Parked tasks come back into memory where there is room. */
+void deliver_refill(struct deliver_worker *w);
+
+#endif

@@ -1,0 +1,153 @@
+/* Steps to sinks, answers from them, parked tasks from the log. */
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "role/deliver_priv.h"
+
+/* ---- trying ---- */
+
+static uint32_t next_chance(struct deliver_worker *w)
+{
+	w->chance ^= w->chance << 13;
+	w->chance ^= w->chance >> 7;
+	w->chance ^= w->chance << 17;
+	return (uint32_t)(w->chance >> 32);
+}
+
+static void answer_without_sink(struct deliver_worker *w, struct ledger *l, struct delivery *d,
+				const char *reason)
+{
+	const struct sink_answer answer = { .verdict = SINK_RETRY, .reason = reason };
+
+	ledger_started(l, d);
+	ledger_answered(l, d, &answer, clock_wall_ms(), next_chance(w));
+}
+
+/* false: the sink takes nothing more now. */
+static bool tell_sink(struct deliver_worker *w, struct owned_ledger *o, struct lane *lane,
+		      struct delivery *d)
+{
+	struct flight as = { .delivery = d, .partition = o->partition, .epoch = o->epoch }, *flight;
+	struct sink_step step = {
+		.sink = delivery_sink(d),
+		.call_id = delivery_call(d),
+		.revision = d->task.revision,
+		.step = SLICE("record"),
+		.attempt = d->attempt + 1,
+	};
+	struct task task;
+	int err;
+
+	if (!lane->owner) {
+		answer_without_sink(w, o->ledger, d, "no_such_sink");
+		return true;
+	}
+	if (task_read(slice_make(d->task.json, d->task.json_n), &task) != 0) {
+		answer_without_sink(w, o->ledger, d, "task_damaged");
+		return true;
+	}
+	step.record = task.record;
+	err = outlets_send(w->cfg->outlets, lane->owner, &step, &as, &flight);
+	if (err == -ENOSPC)
+		return false;
+	if (err) {
+		answer_without_sink(w, o->ledger, d, "not_sent");
+		return true;
+	}
+	ledger_started(o->ledger, d);
+	d->flight = flight;
+	return true;
+}
+
+void deliver_send_due(struct deliver_worker *w)
+{
+	int64_t now_ms = clock_wall_ms();
+
+	for (size_t i = 0; i < w->ledgers_n; i++) {
+		struct owned_ledger *o = w->ledgers[i];
+
+		for (size_t k = 0; k < ledger_lanes(o->ledger); k++) {
+			struct lane *lane = ledger_lane(o->ledger, k);
+			struct delivery *d;
+
+			while ((d = ledger_due(o->ledger, lane, now_ms))) {
+				if (!tell_sink(w, o, lane, d))
+					break;
+			}
+		}
+	}
+}
+
+static void count_answer(const struct flight *flight)
+{
+	series_add(flight->outlet->verdicts[flight->answer.verdict], 1);
+	series_observe_us(flight->outlet->seconds, flight->answer.ms * 1000);
+}
+
+void deliver_take_answers(struct deliver_worker *w)
+{
+	struct flight *flight;
+
+	while ((flight = outlets_take(w->cfg->outlets))) {
+		struct owned_ledger *o = deliver_find_ledger(w, flight->partition);
+
+		if (o && o->epoch == flight->epoch) {
+			count_answer(flight);
+			ledger_answered(o->ledger, flight->delivery, &flight->answer,
+					clock_wall_ms(), next_chance(w));
+			deliver_began(w);
+		}
+		outlets_done(w->cfg->outlets, flight);
+	}
+}
+
+/* ---- parked tasks ---- */
+
+static void ask_refill(struct deliver_worker *w, struct owned_ledger *o, struct lane *lane,
+		       struct buf *wanted)
+{
+	size_t n;
+
+	buf_reset(wanted);
+	n = ledger_wanted(o->ledger, lane, wanted);
+	if (n && refill_ask(w->refill, o->partition, o->epoch,
+			    (const struct wanted *)(const void *)wanted->p, n) != 0)
+		lane->refilling_n = 0;
+}
+
+static void take_refills(struct deliver_worker *w)
+{
+	struct refill_batch *batch;
+
+	while ((batch = refill_take(w->refill))) {
+		struct owned_ledger *o = deliver_find_ledger(w, batch->partition);
+		bool ours = o && o->epoch == batch->epoch;
+
+		for (size_t i = 0; ours && i < batch->n; i++) {
+			int err = ledger_refill(o->ledger, &batch->wanted[i],
+						slice_make(batch->json[i], batch->json_n[i]),
+						clock_wall_ms());
+
+			if (err)
+				w->err = err;
+		}
+		refill_batch_free(batch);
+	}
+}
+
+void deliver_refill(struct deliver_worker *w)
+{
+	struct buf wanted = BUF_EMPTY;
+
+	take_refills(w);
+	for (size_t i = 0; i < w->ledgers_n; i++) {
+		struct owned_ledger *o = w->ledgers[i];
+
+		for (size_t k = 0; k < ledger_lanes(o->ledger); k++) {
+			if (ledger_lane(o->ledger, k)->parked_n)
+				ask_refill(w, o, ledger_lane(o->ledger, k), &wanted);
+		}
+	}
+	buf_fini(&wanted);
+}
