@@ -16,6 +16,7 @@ struct bench_opts {
 	unsigned connections;
 	const char *ack; /* "spool" or "kafka" */
 	bool keep_raw;   /* events carry the vendor's request, as by default they do */
+	bool no_broker;  /* ingest: Kafka is away, the spool keeps all */
 	bool kill;       /* restore: after kill -9 instead of a shutdown in order */
 	uint64_t seed;
 };
@@ -51,7 +52,7 @@ extern const struct bench_stage stage_decode, stage_core, stage_correlate, stage
     stage_spool, stage_restore, stage_memory;
 
 /* "callstream-bench: text" to stderr; returns code (contract.md 1). */
-enum { BENCH_WRONG = 1, BENCH_USAGE = 2, BENCH_NOT_REACHABLE = 3 };
+enum { BENCH_WRONG = 1, BENCH_USAGE = 2, BENCH_NOT_REACHABLE = 3, BENCH_KILLED = 9 };
 int bench_fail(int code, const char *format, ...) PRINTF(2, 3);
 /* A line of progress to stderr. */
 void bench_say(const char *format, ...) PRINTF(1, 2);

@@ -68,6 +68,8 @@ static const struct opt {
 	{ "--open", "N", "core: calls open at a time (20000)", OPT_U64, AT(open) },
 	{ "--connections", "N", "ingest: of the load generator (256)", OPT_UINT, AT(connections) },
 	{ "--ack", "MODE", "ingest: spool or kafka (spool)", OPT_TEXT, AT(ack) },
+	{ "--no-broker", NULL, "ingest: Kafka is away, the spool keeps all", OPT_FLAG,
+	  AT(no_broker) },
 	{ "--no-raw", NULL, "correlate: events without the vendor's request (keep_raw: false)",
 	  OPT_NO_FLAG, AT(keep_raw) },
 	{ "--kill", NULL, "restore: the correlator before is killed, not drained", OPT_FLAG,

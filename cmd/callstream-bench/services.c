@@ -59,7 +59,7 @@ static void janitor(const struct scratch *x, int fd)
 	while (read(fd, out, 1) < 0 && errno == EINTR)
 		;
 	broker_command(x, "stop", out, sizeof(out));
-	nftw(x->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	services_remove(x->dir);
 	_exit(0);
 }
 
@@ -132,6 +132,17 @@ int services_start(struct services *s)
 	return code;
 }
 
+int services_none(struct services *s)
+{
+	*s = (struct services){ .brokers = "127.0.0.1:1", .prefix = "bench.", .alive_fd = -1 };
+	return 0;
+}
+
+void services_remove(const char *dir)
+{
+	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 void services_stop(struct services *s)
 {
 	if (s->alive_fd >= 0)
@@ -175,7 +186,7 @@ int services_apart(services_work_fn *work, void *arg)
 		_exit(work(arg));
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : BENCH_WRONG;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : BENCH_KILLED;
 }
 
 /* ---- filling ---- */

@@ -23,14 +23,19 @@ struct services {
  * first thread. 0 or an exit code.
  */
 int services_start(struct services *s);
+/* Nobody listens there: for stages whose broker is away. */
+int services_none(struct services *s);
 void services_stop(struct services *s);
+/* A folder and all in it. */
+void services_remove(const char *dir);
 
 /* The section `kafka` of a config for it. */
 void services_config(const struct services *s, unsigned partitions, struct buf *out);
 /* A handle with its topics made. 0 or an exit code. */
 int services_log(const struct cfg *cfg, struct log **ret);
 
-/* Runs work in a process of its own and waits for it: what it takes is not in our figures. */
+/* Runs work in a process of its own and waits for it: what it takes is not in our figures.
+ * BENCH_KILLED when a signal ended it. */
 typedef int services_work_fn(void *arg);
 int services_apart(services_work_fn *work, void *arg);
 

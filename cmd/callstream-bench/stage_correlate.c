@@ -80,7 +80,7 @@ static int fill_topic(void *arg)
 /* Until all are read: when the first one was, and when the last. */
 static int drain(uint64_t items, double *first_s)
 {
-	const struct timespec pause = { .tv_nsec = 2000000 };
+	const struct timespec pause = { .tv_nsec = 20000000 };
 	int64_t moved_ms = clock_mono_ms();
 	double before = 0;
 

@@ -1,12 +1,12 @@
 #include "traffic.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <yyjson.h>
 
 #include "base/clock.h"
+#include "services.h"
 
 struct memory {
 	struct buf traffic;
@@ -16,14 +16,6 @@ struct memory {
 };
 
 /* ---- the generator ---- */
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
 
 static int read_file(const char *folder, const char *name, struct buf *out)
 {
@@ -60,7 +52,7 @@ static int generate(uint64_t seed, unsigned calls, struct buf *accounts, struct 
 		code = read_file(folder, "accounts.yaml", accounts);
 	if (!code)
 		code = read_file(folder, "traffic.jsonl", requests);
-	nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	services_remove(folder);
 	return code;
 }
 
