@@ -126,7 +126,10 @@ class _Call:
         if talk and talk.employee:
             return self._person(talk.employee)
         if self.rings:
-            latest = max(self.rings, key=lambda e: (facts.at_ms(e), ids.id_order(e["leg_id"])))
+            begun: dict[str, Event] = {}  # two notifications of one ringing count once: the first
+            for event in self.rings:
+                begun.setdefault(event["leg_id"], event)
+            latest = max(begun.values(), key=lambda e: (facts.at_ms(e), ids.id_order(e["leg_id"])))
             if latest.get("employee"):
                 return self._person(latest["employee"])
         return self._person(facts.first(self.events, "employee") or {})
