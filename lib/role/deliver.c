@@ -132,7 +132,10 @@ static void begin_again(struct deliver *d, int err, int64_t *wait_ms)
 {
 	char why[WHY_MAX];
 
-	snprintf(why, sizeof(why), "beginning again after an error: %s", strerror(-err));
+	if (err == -EAGAIN)
+		snprintf(why, sizeof(why), "kafka is not reachable, trying again");
+	else
+		snprintf(why, sizeof(why), "beginning again after an error: %s", strerror(-err));
 	set_status(d, false, why);
 	metric_add(M_ROLE_RESTARTS, "deliver", NULL, 1);
 	SLOG(SLOG_WARN, "deliver ended, beginning again", SLOG_ERR(err),

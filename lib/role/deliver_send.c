@@ -3,7 +3,10 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/slog.h"
 #include "role/deliver_priv.h"
+
+#define TROUBLE_FAILURES 5u /* in a row */
 
 /* ---- trying ---- */
 
@@ -79,10 +82,28 @@ void deliver_send_due(struct deliver_worker *w)
 	}
 }
 
+/* Each failure is in the ledger; a line tells only that a sink is in trouble, and when that is
+ * over. */
+static void tell_trouble(struct outlet *outlet, const struct sink_answer *answer)
+{
+	if (answer->verdict == SINK_RETRY) {
+		if (++outlet->failures_n == TROUBLE_FAILURES)
+			SLOG(SLOG_WARN, "sink does not take deliveries, trying again",
+			     SLOG_T("sink", outlet->cfg->name), SLOG_T("reason", answer->reason),
+			     SLOG_I("status", answer->status));
+		return;
+	}
+	if (outlet->failures_n >= TROUBLE_FAILURES)
+		SLOG(SLOG_INFO, "sink takes deliveries again", SLOG_T("sink", outlet->cfg->name),
+		     SLOG_I("failures", outlet->failures_n));
+	outlet->failures_n = 0;
+}
+
 static void count_answer(const struct flight *flight)
 {
 	series_add(flight->outlet->verdicts[flight->answer.verdict], 1);
 	series_observe_us(flight->outlet->seconds, flight->answer.ms * 1000);
+	tell_trouble(flight->outlet, &flight->answer);
 }
 
 void deliver_take_answers(struct deliver_worker *w)
