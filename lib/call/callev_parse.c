@@ -11,12 +11,13 @@
 #include "wire/arena.h"
 
 /* No duration or size of a real call is longer; sums of such figures cannot overflow. */
-#define FIGURE_MAX    INT64_C(1000000000000000)
-#define NAME_LEN_MAX  63u /* of accounts and sources, contract.md 5 */
-#define KEY_LEN_MAX   16u
-#define Q850_MAX      127
-#define INDEX_SLOTS   128u
-#define UNKNOWN_FIELD 0xffu
+#define FIGURE_MAX   INT64_C(1000000000000000)
+#define NAME_LEN_MAX 63u /* of accounts and sources, contract.md 5 */
+#define KEY_LEN_MAX  16u
+#define Q850_MAX     127
+#define INDEX_BITS   7
+#define INDEX_SLOTS  (1u << INDEX_BITS)
+#define KEY_FACTOR   UINT64_C(0x16fd85e7d11b55d3)
 
 enum field_type {
 	FIELD_SCHEMA,
@@ -131,13 +132,22 @@ static const struct field cause_fields[] = {
 };
 #undef F
 
-_Static_assert(ARRAY_LEN(fields) < INDEX_SLOTS / 2 && ARRAY_LEN(fields) < UNKNOWN_FIELD,
-	       "the index stays sparse");
+_Static_assert(ARRAY_LEN(fields) < INDEX_SLOTS / 2, "the index stays sparse");
+
+struct key {
+	uint64_t head, tail;
+	uint32_t n; /* bytes; 0: no key */
+};
+
+struct slot {
+	struct key key;
+	uint32_t field; /* of fields[] */
+};
 
 struct callev_parser {
 	struct arena arena;
 	struct buf text; /* what a note said */
-	uint8_t index[INDEX_SLOTS];
+	struct slot index[INDEX_SLOTS];
 };
 
 /* One event being read. */
@@ -148,50 +158,55 @@ struct reading {
 	bool schema, id, strangers; /* seen: the schema, the id, keys that are none of ours */
 };
 
-/* Which slot a key of at least one byte wants; the factors give each of ours one of its own. */
-static inline unsigned key_slot(struct slice key)
+/*
+ * A key of 1 to 16 bytes as two words, which with its length are as good as its bytes: two reads
+ * that may overlap.
+ */
+static inline struct key key_of(struct slice s)
 {
-	unsigned char first = (unsigned char)key.p[0], last = (unsigned char)key.p[key.n - 1],
-		      middle = (unsigned char)key.p[key.n / 2];
+	struct key key = { .n = (uint32_t)s.n };
+	const char *p = s.p;
 
-	return ((unsigned)key.n * 2 + first * 15u + middle * 31u + last) % INDEX_SLOTS;
-}
+	if (s.n >= 8) {
+		memcpy(&key.head, p, 8);
+		memcpy(&key.tail, p + s.n - 8, 8);
+	} else if (s.n >= 4) {
+		uint32_t head, tail;
 
-/* memcmp for 1 to 16 bytes, without the call: two reads that may overlap. */
-static inline bool key_eq(const char *a, const char *b, size_t n)
-{
-	uint64_t x[2] = { 0, 0 }, y[2] = { 0, 0 };
-
-	if (n >= 8) {
-		memcpy(&x[0], a, 8);
-		memcpy(&x[1], a + n - 8, 8);
-		memcpy(&y[0], b, 8);
-		memcpy(&y[1], b + n - 8, 8);
-	} else if (n >= 4) {
-		memcpy(&x[0], a, 4);
-		memcpy(&x[1], a + n - 4, 4);
-		memcpy(&y[0], b, 4);
-		memcpy(&y[1], b + n - 4, 4);
+		memcpy(&head, p, 4);
+		memcpy(&tail, p + s.n - 4, 4);
+		key.head = head;
+		key.tail = tail;
 	} else {
-		return a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1];
+		key.head = (unsigned char)p[0];
+		key.tail = (uint64_t)(unsigned char)p[s.n / 2] << 8 | (unsigned char)p[s.n - 1];
 	}
-	return x[0] == y[0] && x[1] == y[1];
+	return key;
 }
 
-static const struct field *field_find(const struct callev_parser *p, struct slice key)
+/* Which slot a key wants; the factor gives each of ours one of its own. */
+static inline unsigned key_slot(const struct key *key)
 {
-	unsigned slot;
+	return (unsigned)((key->head + key->tail * 3) * KEY_FACTOR >> (64 - INDEX_BITS));
+}
 
-	if (key.n == 0 || key.n > KEY_LEN_MAX)
+/* NULL: none of ours. */
+static inline const struct field *field_find(const struct callev_parser *p, struct slice name)
+{
+	struct key key;
+
+	if (name.n == 0 || name.n > KEY_LEN_MAX)
 		return NULL;
-	for (slot = key_slot(key); p->index[slot] != UNKNOWN_FIELD;
-	     slot = (slot + 1) % INDEX_SLOTS) {
-		const struct field *field = &fields[p->index[slot]];
+	key = key_of(name);
+	for (unsigned at = key_slot(&key);; at = (at + 1) % INDEX_SLOTS) {
+		const struct slot *slot = &p->index[at];
 
-		if (field->key.n == key.n && key_eq(field->key.p, key.p, key.n))
-			return field;
+		if (slot->key.head == key.head && slot->key.tail == key.tail &&
+		    slot->key.n == key.n)
+			return &fields[slot->field];
+		if (slot->key.n == 0)
+			return NULL;
 	}
-	return NULL;
 }
 
 struct callev_parser *callev_parser_new(void)
@@ -200,13 +215,13 @@ struct callev_parser *callev_parser_new(void)
 
 	if (!p)
 		return NULL;
-	memset(p->index, UNKNOWN_FIELD, sizeof(p->index));
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-		unsigned slot = key_slot(fields[i].key);
+		struct key key = key_of(fields[i].key);
+		unsigned at = key_slot(&key);
 
-		while (p->index[slot] != UNKNOWN_FIELD)
-			slot = (slot + 1) % INDEX_SLOTS;
-		p->index[slot] = (uint8_t)i;
+		while (p->index[at].key.n)
+			at = (at + 1) % INDEX_SLOTS;
+		p->index[at] = (struct slot){ key, (uint32_t)i };
 	}
 	return p;
 }
