@@ -147,8 +147,10 @@ static int unknown_opt(const struct cmd *cmd, struct slice name)
 
 	for (const struct cmd_opt *opt = cmd->opts; opt && opt->name; opt++)
 		nearest_try(&nearest, opt->name);
-	for (const struct cmd_opt *opt = args_common; opt->name; opt++)
-		nearest_try(&nearest, opt->name);
+	for (const struct cmd_opt *opt = args_common; opt->name; opt++) {
+		if (find_opt(cmd, slice_of(opt->name)))
+			nearest_try(&nearest, opt->name);
+	}
 	snprintf(text, sizeof(text), "%.*s", SLICE_ARG(slice_head(name, 60)));
 	return wrong(cmd->name, "unknown option", text, nearest.word);
 }
