@@ -106,6 +106,7 @@ static void accept_task(struct deliver_worker *w, const struct log_msg *msg)
 		w->err = -ECANCELED; /* not ours: whoever has it reads it too */
 		return;
 	}
+	o->tasks_next = msg->offset + 1;
 	if (task_read(msg->value, &task) != 0) {
 		bury_message(w, msg, SLICE("undecodable: no task"));
 		return;

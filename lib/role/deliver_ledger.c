@@ -21,6 +21,7 @@ struct ledger {
 	size_t lanes_n;
 	struct deliveries dirty;
 	uint64_t order; /* of deliveries that are due at the same time */
+	bool held;
 };
 
 /* ---- states ---- */
@@ -288,6 +289,11 @@ static void bury_refused(struct ledger *l, struct delivery *d, const struct sink
 	bury(l, d, reason, now_ms);
 }
 
+void ledger_hold(struct ledger *l, bool hold)
+{
+	l->held = hold;
+}
+
 /* ---- tasks ---- */
 
 static bool is_known(const struct delivery *d, uint32_t revision)
@@ -363,7 +369,7 @@ static bool gave_up(const struct ledger *l, const struct delivery *d, int64_t no
 
 struct delivery *ledger_due(struct ledger *l, struct lane *lane, int64_t now_ms)
 {
-	while (lane->flying_n < lane->concurrency && lane->heap_n &&
+	while (!l->held && lane->flying_n < lane->concurrency && lane->heap_n &&
 	       lane->heap[0]->next_at_ms <= now_ms) {
 		if (!gave_up(l, lane->heap[0], now_ms))
 			return lane->heap[0];
@@ -434,6 +440,8 @@ int64_t ledger_next_due(const struct ledger *l)
 {
 	int64_t next = INT64_MAX;
 
+	if (l->held)
+		return next;
 	for (size_t i = 0; i < l->lanes_n; i++) {
 		const struct lane *lane = l->lanes[i];
 

@@ -51,6 +51,13 @@ void ledger_free(struct ledger *l);
 CHECKED int ledger_restore(struct ledger *l, struct slice key, struct slice json, int64_t offset,
 			   int64_t now_ms);
 
+/*
+ * While it is held, nothing is due. A new ledger is not. Before a crash a newer revision may have
+ * been told whose offset was not committed, while an older one waits in topic deliveries: so after
+ * a take-over nothing may be told before the tasks up to the end that was seen then are read again.
+ */
+void ledger_hold(struct ledger *l, bool hold);
+
 /* ---- tasks ---- */
 
 enum ledger_change {

@@ -119,9 +119,37 @@ static int on_restore(void *arg, const struct log_msg *msg)
 	return err;
 }
 
+static int hold(struct deliver_worker *w, struct owned_ledger *o, int64_t tasks_next)
+{
+	int err = log_high_watermark(w->cfg->log, TOPIC_TASKS, o->partition,
+				     clock_mono_ms() + TAKE_OVER_MS, &o->tasks_end);
+
+	if (err)
+		return err;
+	o->held = true;
+	o->tasks_next = MAX(tasks_next, (int64_t)0);
+	ledger_hold(o->ledger, true);
+	return 0;
+}
+
+/* The end may be markers of transactions, behind which no message comes: then the client knows that
+ * nothing is left. */
+void deliver_release_ledgers(struct deliver_worker *w)
+{
+	for (size_t i = 0; i < w->ledgers_n; i++) {
+		struct owned_ledger *o = w->ledgers[i];
+
+		if (!o->held || (o->tasks_next < o->tasks_end &&
+				 log_worker_lag(w->log, TOPIC_TASKS, o->partition) != 0))
+			continue;
+		o->held = false;
+		ledger_hold(o->ledger, false);
+	}
+}
+
 /* The committed offset came from a read-committed handle, so whatever stood in a transaction
  * before it is settled; what the ledger says up to the end that we see now fits to it. */
-int deliver_restore_ledger(struct deliver_worker *w, int32_t partition)
+int deliver_restore_ledger(struct deliver_worker *w, int32_t partition, int64_t tasks_next)
 {
 	int64_t began_ms = clock_mono_ms(), high = 0;
 	struct ledger_counts counts;
@@ -130,6 +158,8 @@ int deliver_restore_ledger(struct deliver_worker *w, int32_t partition)
 
 	deliver_drop_ledger(w, partition);
 	err = add_ledger(w, partition, &o);
+	if (!err)
+		err = hold(w, o, tasks_next);
 	if (!err)
 		err = log_high_watermark(w->cfg->log, TOPIC_DELIVERIES, partition,
 					 began_ms + TAKE_OVER_MS, &high);

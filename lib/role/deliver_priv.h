@@ -14,6 +14,8 @@ struct owned_ledger {
 	struct ledger *ledger;
 	int32_t partition;
 	uint64_t epoch; /* of this ledger; flights and refills of another one are ignored */
+	bool held;      /* until the tasks that were there at the take-over are read: */
+	int64_t tasks_end, tasks_next; /* their end, and the next one to be read */
 };
 
 struct deliver_worker {
@@ -67,8 +69,11 @@ void deliver_remove_part(struct log_part *parts, size_t *n, const struct log_par
 
 /* NULL: not ours. */
 struct owned_ledger *deliver_find_ledger(const struct deliver_worker *w, int32_t partition);
-/* Reads it from topic deliveries; what was known of the partition before is dropped. */
-CHECKED int deliver_restore_ledger(struct deliver_worker *w, int32_t partition);
+/* Reads it from topic deliveries; what was known of the partition before is dropped. tasks_next:
+ * where topic tasks is read on. */
+CHECKED int deliver_restore_ledger(struct deliver_worker *w, int32_t partition, int64_t tasks_next);
+/* Those that have read what was there at their take-over may tell their sinks from now on. */
+void deliver_release_ledgers(struct deliver_worker *w);
 /* What is on its way is called back, its answers are ignored. */
 void deliver_drop_ledger(struct deliver_worker *w, int32_t partition);
 void deliver_cancel_flights(struct ledger *l);

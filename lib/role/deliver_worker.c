@@ -28,7 +28,7 @@ static int on_assigned(void *arg, struct log_part *parts, size_t n)
 
 	for (size_t i = 0; !err && i < n; i++) {
 		if (parts[i].topic == TOPIC_TASKS)
-			err = deliver_restore_ledger(w, parts[i].partition);
+			err = deliver_restore_ledger(w, parts[i].partition, parts[i].offset);
 		if (!err)
 			err = deliver_set_part(&w->owned, &w->owned_n, &parts[i]);
 	}
@@ -129,7 +129,7 @@ static int take_over_again(struct deliver_worker *w)
 		err = log_committed(w->log, part->topic, part->partition,
 				    clock_mono_ms() + TAKE_OVER_MS, &offset);
 		if (!err && part->topic == TOPIC_TASKS)
-			err = deliver_restore_ledger(w, part->partition);
+			err = deliver_restore_ledger(w, part->partition, offset);
 		if (!err)
 			err = log_worker_seek(w->log, part->topic, part->partition, offset);
 	}
@@ -191,6 +191,7 @@ static int step(struct deliver_worker *w)
 	if (r < 0)
 		return r;
 	deliver_take_answers(w);
+	deliver_release_ledgers(w);
 	deliver_send_due(w);
 	deliver_refill(w);
 	set_gauges_when_due(w);
