@@ -144,6 +144,10 @@ static struct event_base *base_new(void)
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_PRECISE_TIMER);
 	base = event_base_new_with_config(config);
 	event_config_free(config);
+	if (base && event_base_priority_init(base, HTTP_IDLE_PRIORITY + 1)) {
+		event_base_free(base);
+		base = NULL;
+	}
 	return base;
 }
 

@@ -71,6 +71,8 @@ void http_server_close(struct http_server *s);
 CHECKED int http_server_drain(struct http_server *s, int64_t deadline_ms);
 void http_server_free(struct http_server *s); /* NULL allowed */
 
+/* Events of priority HTTP_IDLE_PRIORITY run when nothing else is ready. */
+#define HTTP_IDLE_PRIORITY 2
 struct event_base *http_loop_base(struct http_loop *loop);
 /* Runs fn in the loop's thread, in the order of the posts. 0, -ENOMEM, -ESHUTDOWN. Thread: any. */
 CHECKED int http_loop_post(struct http_loop *loop, void (*fn)(void *arg), void *arg);

@@ -10,10 +10,32 @@
 
 /* ---- the spool ---- */
 
+/* No request is ready any more: what waits can be synced. */
+static void idle(evutil_socket_t fd, short what, void *arg)
+{
+	struct ingest_loop *loop = arg;
+
+	(void)fd;
+	(void)what;
+	loop->holds = false;
+	spool_release(loop->outlet);
+}
+
+static void hold(struct ingest_loop *loop)
+{
+	if (loop->holds)
+		return;
+	loop->holds = true;
+	spool_hold(loop->outlet);
+	event_active(loop->idle_event, EV_TIMEOUT, 0);
+}
+
 static void to_spool(struct ingest_loop *loop, struct pending *p, const struct spool_record *rec)
 {
-	int err = spool_append(loop->in->spool, loop->outlet, rec, &p->waiter);
+	int err;
 
+	hold(loop);
+	err = spool_append(loop->in->spool, loop->outlet, rec, &p->waiter);
 	if (err)
 		ingest_settle(loop, p, err);
 }
@@ -211,6 +233,9 @@ int ingest_keep_start(struct ingest_loop *loop)
 	loop->outlet_event = event_new(base, spool_outlet_fd(loop->outlet), EV_READ | EV_PERSIST,
 				       spooled, loop);
 	loop->ack_timer = event_new(base, -1, 0, acks_late, loop);
+	loop->idle_event = event_new(base, -1, 0, idle, loop);
+	if (!loop->idle_event || event_priority_set(loop->idle_event, HTTP_IDLE_PRIORITY))
+		return -ENOMEM;
 	if (!loop->outlet_event || !loop->ack_timer || event_add(loop->outlet_event, NULL))
 		return -ENOMEM;
 	if (loop->in->kafka_mode)
@@ -222,6 +247,8 @@ void ingest_keep_stop(struct ingest_loop *loop)
 {
 	while (loop->outlet && !TAILQ_EMPTY(&loop->acks))
 		ack_give_up(TAILQ_FIRST(&loop->acks));
+	if (loop->outlet)
+		spool_release(loop->outlet);
 	while (loop->outlet && loop->pending_n) { /* the spool answers all */
 		struct pollfd p = { .fd = spool_outlet_fd(loop->outlet), .events = POLLIN };
 
@@ -234,6 +261,8 @@ void ingest_keep_stop(struct ingest_loop *loop)
 		event_free(loop->outlet_event);
 	if (loop->ack_timer)
 		event_free(loop->ack_timer);
+	if (loop->idle_event)
+		event_free(loop->idle_event);
 	log_appender_free(loop->appender);
 	log_appender_free(loop->buried);
 	spool_outlet_free(loop->outlet);

@@ -62,7 +62,8 @@ struct ingest_loop {
 	struct buf key, value;
 	size_t pending_n;
 	struct spool_outlet *outlet;
-	struct event *outlet_event;
+	struct event *outlet_event, *idle_event;
+	bool holds; /* the spool waits for more of this loop */
 	/* mode kafka */
 	struct log_appender *appender; /* NULL: there is none now */
 	struct event *appender_event, *ack_timer;

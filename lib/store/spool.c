@@ -10,6 +10,7 @@
 
 #define SEGMENT_BYTES_MAX (16u << 20)
 #define SEGMENT_BYTES_MIN (64u << 10)
+#define ROOM_BYTES        (64u << 10) /* with less it counts as full */
 #define GATHER_US         20000
 #define PROBE_MS          500
 
@@ -169,6 +170,7 @@ void spool_outlet_free(struct spool_outlet *o)
 
 	if (!o)
 		return;
+	spool_release(o);
 	s = o->spool;
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->outlets_n; i++) {
@@ -225,6 +227,27 @@ int spool_append(struct spool *s, struct spool_outlet *o, const struct spool_rec
 	return err;
 }
 
+void spool_hold(struct spool_outlet *o)
+{
+	if (o->held)
+		return;
+	o->held = true;
+	pthread_mutex_lock(&o->spool->lock);
+	o->spool->held++;
+	pthread_mutex_unlock(&o->spool->lock);
+}
+
+void spool_release(struct spool_outlet *o)
+{
+	if (!o->held)
+		return;
+	o->held = false;
+	pthread_mutex_lock(&o->spool->lock);
+	if (--o->spool->held == 0)
+		pthread_cond_signal(&o->spool->work);
+	pthread_mutex_unlock(&o->spool->lock);
+}
+
 /* ---- state ---- */
 
 void spool_state(struct spool *s, struct spool_state *ret)
@@ -236,7 +259,7 @@ void spool_state(struct spool *s, struct spool_state *ret)
 		.segments = s->segments_n,
 		.damaged = s->damaged,
 		.rejected = s->rejected,
-		.err = refusal(s, SEGMENT_BYTES_MIN / 16),
+		.err = refusal(s, ROOM_BYTES),
 	};
 	pthread_mutex_unlock(&s->lock);
 }

@@ -76,6 +76,13 @@ void spool_outlet_free(struct spool_outlet *o);
 CHECKED int spool_append(struct spool *s, struct spool_outlet *o, const struct spool_record *rec,
 			 struct spool_waiter *w);
 
+/*
+ * The owner of o has more to append at once, and says so when it has no more: the writer waits for
+ * it (100 ms at the most), so that what is ready together is synced together. Calls do not nest.
+ */
+void spool_hold(struct spool_outlet *o);
+void spool_release(struct spool_outlet *o);
+
 /* ---- draining. Thread: one reader ---- */
 
 /* Where a record ends: its place, and what was read up to there since the spool was opened. */
@@ -108,7 +115,7 @@ void spool_wake(struct spool *s);
 struct spool_state {
 	uint64_t records, bytes; /* appended and not done, waiting ones included */
 	uint64_t segments, damaged, rejected;
-	int err; /* 0: records can be taken; else what spool_append would say now */
+	int err; /* 0: a record of 64 KiB can be taken; else what spool_append would say of it */
 };
 void spool_state(struct spool *s, struct spool_state *ret);
 /* Is there anything that is not done? Cheap: asked for every request. */

@@ -32,6 +32,7 @@ struct spool_outlet {
 	struct spool *spool;
 	int fd;
 	struct waiters filling, flushing;
+	bool held;            /* the owner's */
 	struct waiters ready; /* Lock: ready_lock */
 	pthread_mutex_t ready_lock;
 };
@@ -77,7 +78,8 @@ struct spool {
 	struct batch filling;
 	int64_t appended_us; /* the last append */
 	bool writer_idle, stop, wake;
-	int err; /* while the disk fails */
+	unsigned held; /* outlets whose owners append more */
+	int err;       /* while the disk fails */
 	int64_t probe_at_ms;
 	struct spool_outlet *outlets[SPOOL_OUTLETS_MAX];
 	size_t outlets_n;

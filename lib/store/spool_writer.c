@@ -8,7 +8,8 @@
 #include "base/clock.h"
 #include "base/slog.h"
 
-#define GATHER_BYTES_MAX (1u << 20)
+#define GATHER_BYTES_MAX (8u << 20)
+#define HOLD_US_MAX      100000
 #define QUIET_US_MIN     100
 #define QUIET_US_MAX     1000
 #define QUIET_GAPS       8 /* that many mean gaps without a record: nobody comes any more */
@@ -264,27 +265,25 @@ static void batch_answer(struct spool *s, int err)
 
 /* ---- gathering ---- */
 
-/*
- * In a rush it pays to wait for more, since a sync costs the same for one record and for thousands:
- * until nobody came for some mean gaps, or gather_us_max is over. A lone record is never kept
- * waiting, and a wait that brought nothing makes the next ones rarer: those few who send one
- * request after the other would only be slowed down. Lock: held.
- */
-static void gather(struct spool *s)
+/* Lock: held. Those who append more right now are waited for. */
+static void wait_for_holders(struct spool *s, int64_t begin)
 {
-	struct writer *w = &s->writer;
-	uint64_t before = s->filling.records;
-	int64_t begin = clock_mono_us(), quiet;
+	int64_t left;
 
-	if (begin - w->taken_us > IDLE_US)
-		w->skip = w->skipped = 0;
-	if (s->stop || w->rate * (double)s->gather_us_max < RUSH_RECORDS)
-		return;
-	if (w->skipped < w->skip) {
-		w->skipped++;
-		return;
+	while (s->held && !s->stop && s->filling.bytes.n < GATHER_BYTES_MAX) {
+		left = begin + HOLD_US_MAX - clock_mono_us();
+		if (left <= 0)
+			break;
+		wait_us(s, left);
 	}
-	quiet = MAX(MIN((int64_t)(QUIET_GAPS / w->rate), QUIET_US_MAX), QUIET_US_MIN);
+}
+
+/* Lock: held. Until nobody came for some mean gaps, or gather_us_max is over. */
+static void wait_for_quiet(struct spool *s, int64_t begin)
+{
+	int64_t quiet = MAX(MIN((int64_t)(QUIET_GAPS / s->writer.rate), QUIET_US_MAX),
+			    QUIET_US_MIN);
+
 	for (;;) {
 		int64_t now = clock_mono_us();
 		int64_t left = MIN(begin + s->gather_us_max - now, s->appended_us + quiet - now);
@@ -293,6 +292,30 @@ static void gather(struct spool *s)
 			break;
 		wait_us(s, left);
 	}
+}
+
+/*
+ * In a rush it pays to wait for more, since a sync costs the same for one record and for thousands.
+ * A lone record is never kept waiting, and a wait that brought nothing makes the next ones rarer:
+ * those few who send one request after the other would only be slowed down. Lock: held.
+ */
+static void gather(struct spool *s)
+{
+	struct writer *w = &s->writer;
+	int64_t begin = clock_mono_us();
+	uint64_t before;
+
+	wait_for_holders(s, begin);
+	if (begin - w->taken_us > IDLE_US)
+		w->skip = w->skipped = 0;
+	if (s->stop || w->rate * (double)s->gather_us_max < RUSH_RECORDS)
+		return;
+	if (w->skipped < w->skip) {
+		w->skipped++;
+		return;
+	}
+	before = s->filling.records;
+	wait_for_quiet(s, begin);
 	w->skipped = 0;
 	w->skip = s->filling.records >= before + RUSH_RECORDS ? 0
 							      : MIN(MAX(w->skip * 2, 1), SKIP_MAX);

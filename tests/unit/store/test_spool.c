@@ -271,28 +271,28 @@ static void full_is_an_answer(void **state)
 {
 	struct disk *d = *state;
 	struct spool_cfg cfg = cfg_of(d);
-	struct spool_waiter waiters[64];
+	struct spool_waiter waiters[80];
 	struct spool_entry entry;
 	struct spool_state now;
 	struct store st;
 	size_t n = 0;
 
-	cfg.bytes_max = 10000;
+	cfg.bytes_max = 69000;
 	open_with(&st, d, &cfg);
 	while (put(&st, n, 1000, &waiters[n]) == 0)
 		n++;
-	assert_int_equal(n, 9);
+	assert_int_equal(n, 65);
 	assert_int_equal(collect(st.outlet, n, NULL), 0);
 	assert_int_equal(put(&st, n, 1000, &waiters[n]), -ENOSPC);
 	spool_state(st.spool, &now);
 	assert_int_equal(now.err, -ENOSPC);
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 64; i++)
 		assert_int_equal(spool_next(st.spool, &entry), 1);
 	spool_done(st.spool, &entry.end);
 	spool_state(st.spool, &now);
 	assert_int_equal(now.err, 0);
 	put_one(&st, n);
-	expect(&st, 5, 9, true);
+	expect(&st, 64, 65, true);
 	close_store(&st);
 }
 
@@ -342,6 +342,34 @@ static void many_threads_few_syncs(void **state)
 	while (spool_next(st.spool, &entry) == 1)
 		n++;
 	assert_int_equal(n, 400);
+	close_store(&st);
+}
+
+/* What is held is written together, even when it comes slowly; a holder that forgets is not
+ * waited for for ever. */
+static void held_means_together(void **state)
+{
+	struct disk *d = *state;
+	struct spool_waiter waiters[5];
+	struct store st;
+	int before;
+
+	open_store(&st, d);
+	put_one(&st, 0);
+	before = d->seen[DISK_SYNC];
+	spool_hold(st.outlet);
+	spool_hold(st.outlet); /* does not nest */
+	for (uint64_t i = 1; i <= 5; i++) {
+		assert_int_equal(put(&st, i, 100, &waiters[i - 1]), 0);
+		usleep(3000);
+	}
+	spool_release(st.outlet);
+	spool_release(st.outlet);
+	assert_int_equal(collect(st.outlet, 5, NULL), 0);
+	assert_int_equal(d->seen[DISK_SYNC], before + 1);
+	spool_hold(st.outlet);
+	put_one(&st, 6);
+	expect(&st, 0, 6, true);
 	close_store(&st);
 }
 
@@ -697,6 +725,7 @@ int main(void)
 		ON_DISK(full_is_an_answer),
 		ON_DISK(too_large),
 		ON_DISK(many_threads_few_syncs),
+		ON_DISK(held_means_together),
 		ON_DISK(failed_sync_is_never_success),
 		ON_DISK(what_cannot_be_cut_is_left_behind),
 		ON_DISK(unreadable_for_a_while),
