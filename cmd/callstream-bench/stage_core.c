@@ -154,7 +154,7 @@ static int measure(struct core *c, const struct bench_opts *opts, struct bench_r
 static int run(const struct bench_opts *opts, struct bench_result *res)
 {
 	struct core c = { .now_ms = clock_wall_ms() };
-	const struct calltab_out out = { &c, on_record, NULL };
+	const struct calltab_out out = { .arg = &c, .record = on_record };
 	struct calltab_cfg cfg = { .calls_max = 4000000, .orphans_max = 100000 };
 	struct traffic t;
 	int code = traffic_load(opts->seed, CALLS, settings, &t);

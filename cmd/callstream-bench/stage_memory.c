@@ -58,7 +58,7 @@ static int measure(struct calltab *tab, const struct bench_opts *opts, struct be
 static int run(const struct bench_opts *opts, struct bench_result *res)
 {
 	struct calltab_cfg table = { .calls_max = opts->items * 2, .orphans_max = 1000 };
-	const struct calltab_out out = { NULL, NULL, NULL };
+	const struct calltab_out out = { .arg = NULL };
 	struct buf problems = BUF_EMPTY;
 	struct closed_index *closed = NULL;
 	struct calltab *tab = NULL;

@@ -42,6 +42,7 @@ int kafka_reading_handle(struct kafka *k, const char *wait_ms, rd_kafka_t **ret)
 		/* The broker answers a fetch at the end only after this time, and only then is the
 		 * end told. */
 		{ "fetch.wait.max.ms", wait_ms },
+		{ "fetch.max.bytes", bytes },
 		{ "max.partition.fetch.bytes", bytes },
 		{ "queued.min.messages", "200000" },
 		{ "queued.max.messages.kbytes", "65536" },

@@ -78,7 +78,8 @@ static int make_consumer(struct worker *w, const char *role)
 		/* Taking partitions over runs inside a poll and may wait for transactions. */
 		{ "max.poll.interval.ms", "300000" },
 		{ "fetch.wait.max.ms", "100" },
-		{ "max.partition.fetch.bytes", bytes },
+		/* Larger answers cost more: each is memory that the system clears first. */
+		{ "fetch.max.bytes", bytes },
 		/* A full local queue costs a second without fetching: room for a third of that. */
 		{ "queued.min.messages", "200000" },
 		{ "queued.max.messages.kbytes", "131072" },
