@@ -37,13 +37,22 @@ static void tell(const struct calltab *tab, const struct call *call, const struc
 	tab->out.record(tab->out.arg, &told);
 }
 
+static uint32_t last_revision(const struct calltab *tab, const struct call *call)
+{
+	uint32_t known = 0;
+
+	if (tab->output_on && tab->out.revision_known)
+		known = tab->out.revision_known(tab->out.arg, &call->item.id);
+	return MAX(call->revision, known);
+}
+
 /* The next revision leaves, if anything differs from the last one. */
 static int revise(struct calltab *tab, struct call *call, struct record *rec)
 {
 	XXH128_hash_t hash;
 	struct slice json;
 
-	rec->revision = call->revision + 1;
+	rec->revision = last_revision(tab, call) + 1;
 	buf_reset(&tab->json);
 	record_write(&tab->json, rec);
 	if (tab->json.bad)
@@ -53,7 +62,7 @@ static int revise(struct calltab *tab, struct call *call, struct record *rec)
 	if (call->revision && call->closed.hash[0] == hash.low64 &&
 	    call->closed.hash[1] == hash.high64)
 		return 0;
-	call->revision++;
+	call->revision = rec->revision;
 	call->closed.hash[0] = hash.low64;
 	call->closed.hash[1] = hash.high64;
 	tell(tab, call, rec);
@@ -96,6 +105,25 @@ static int refold(struct calltab *tab, struct call *call, int64_t now_ms)
 	}
 	slice_touch(tab, &call->item.id);
 	return 0;
+}
+
+int calltab_outrun(struct calltab *tab, const struct uuid *call_id, uint32_t revision,
+		   int64_t now_ms)
+{
+	struct item *item = item_find(tab, call_id);
+	struct call *call = item && !item->orphan ? as_call(item) : NULL;
+	int err = 0;
+
+	if (!call || call->revision >= revision)
+		return 0;
+	call->revision = revision;
+	slice_touch(tab, call_id);
+	if (call->item.closed_by != CLOSED_NOT) {
+		memset(call->closed.hash, 0, sizeof(call->closed.hash));
+		err = refold(tab, call, now_ms);
+		item_arm(tab, &call->item);
+	}
+	return err;
 }
 
 /* ---- the life of a call ---- */

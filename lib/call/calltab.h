@@ -47,6 +47,9 @@ struct calltab_out {
 	void (*record)(void *arg, const struct calltab_record *rec);
 	/* An orphan whose call never came, or was pushed out: json is the event as it was given. */
 	void (*late)(void *arg, const struct uuid *event_id, struct slice json);
+	/* The highest revision of a call that is known to have left, although the table does not
+	 * know it (a replay under other rules); 0 none. The next one is above it. */
+	uint32_t (*revision_known)(void *arg, const struct uuid *call_id);
 };
 
 struct calltab;
@@ -59,6 +62,11 @@ void calltab_free(struct calltab *tab);
 void calltab_set_cfg(struct calltab *tab, const struct calltab_cfg *cfg);
 /* false: nothing is told (replay); true again when the table is what it was. */
 void calltab_set_output(struct calltab *tab, bool on);
+
+/* After a replay under other rules: revision has left before. A call whose last one is below it
+ * counts on from there, and says again what it is if it is finished. 0 or -ENOMEM. */
+CHECKED int calltab_outrun(struct calltab *tab, const struct uuid *call_id, uint32_t revision,
+			   int64_t now_ms);
 
 enum calltab_change {
 	CALLTAB_SAME, /* a repetition that says nothing new */

@@ -43,6 +43,8 @@ static int content_new(struct content *c, size_t calls_n, size_t orphans_n)
 
 /* ---- writing ---- */
 
+#define HAS_REVISION 0x10u /* an open call that other rules had closed (calltab_outrun) */
+
 static void put_times(struct buf *out, const struct call *call)
 {
 	const struct call_open *o = &call->open;
@@ -51,11 +53,15 @@ static void put_times(struct buf *out, const struct call *call)
 
 	for (unsigned i = 0; i < ARRAY_LEN(times); i++)
 		present |= (uint8_t)((times[i] != TIME_NONE) << i);
+	if (call->revision)
+		present |= HAS_REVISION;
 	put_u8(out, present);
 	for (unsigned i = 0; i < ARRAY_LEN(times); i++) {
 		if (times[i] != TIME_NONE)
 			put_varint_signed(out, call->last_ms - times[i]);
 	}
+	if (call->revision)
+		put_varint(out, call->revision);
 }
 
 static void put_sent(struct buf *out, const struct call *call)
@@ -232,6 +238,14 @@ static int64_t get_before(struct cursor *c, int64_t from_ms)
 	return from_ms - by_ms;
 }
 
+static void get_revision(struct cursor *c, struct call *call)
+{
+	uint64_t revision = cur_varint(c);
+
+	c->bad |= revision > UINT32_MAX;
+	call->revision = (uint32_t)revision;
+}
+
 static void get_times(struct cursor *c, struct call *call)
 {
 	struct call_open *o = &call->open;
@@ -242,20 +256,19 @@ static void get_times(struct cursor *c, struct call *call)
 		if (present >> i & 1)
 			*times[i] = get_before(c, call->last_ms);
 	}
+	if (present & HAS_REVISION)
+		get_revision(c, call);
 }
 
 static void get_sent(struct cursor *c, struct call *call)
 {
-	uint64_t revision;
-
 	call->item.flags = cur_u8(c);
-	revision = cur_varint(c);
-	call->revision = (uint32_t)revision;
+	get_revision(c, call);
 	call->closed.hash[0] = cur_u64le(c);
 	call->closed.hash[1] = cur_u64le(c);
 	call->closed.closed_ms = get_before(c, call->last_ms);
 	call->closed.complete_ms = get_before(c, call->last_ms);
-	c->bad |= call->item.flags & ~(CALL_COMPLETE | CALL_WAIT_OVER) || revision > UINT32_MAX;
+	c->bad |= call->item.flags & ~(CALL_COMPLETE | CALL_WAIT_OVER);
 }
 
 struct packed_call {

@@ -11,9 +11,12 @@
 #include "base/slog.h"
 #include "role/partition_dead.h"
 
-#define LOOK_AGAIN_MS   100 /* at partitions whose lag is not known */
-#define GAUGES_EVERY_MS 1000
-#define WRITE_BYTES_MAX (16u << 20) /* of slices in one transaction of a hand-over */
+#define LOOK_AGAIN_MS      100 /* at partitions whose lag is not known */
+#define GAUGES_EVERY_MS    1000
+#define MARKS_EVERY_MS_MIN 1000
+#define MARKS_AT_ONCE      4
+#define MARK_MS            500
+#define WRITE_BYTES_MAX    (16u << 20) /* of slices in one transaction of a hand-over */
 
 void correlate_now(struct correlate_worker *w, struct correlate_now *ret)
 {
@@ -199,6 +202,26 @@ static void tell_gauges(struct correlate_worker *w, const struct correlate_now *
 	}
 }
 
+/* Where topic calls ends, a few partitions at a time: a bound for what a replay under other rules
+ * has to read of it. Nothing depends on its being new. */
+static void mark_calls(struct correlate_worker *w, const struct correlate_now *now)
+{
+	int64_t every_ms = MAX(w->cfg->correlate.checkpoint_every_ms / 2, MARKS_EVERY_MS_MIN), high;
+
+	for (size_t i = 0, asked = 0; i < w->parts_n && asked < MARKS_AT_ONCE; i++) {
+		struct partition *p = w->parts[i];
+
+		if (!p || p->marked_events == p->events || now->mono_ms - p->marked_ms < every_ms)
+			continue;
+		p->marked_ms = now->mono_ms;
+		p->marked_events = p->events;
+		asked++;
+		if (log_high_watermark(w->log, TOPIC_CALLS, p->index, now->mono_ms + MARK_MS,
+				       &high) == 0)
+			partition_mark_calls(p, high);
+	}
+}
+
 int correlate_commit(struct correlate_worker *w)
 {
 	struct correlate_now now;
@@ -213,6 +236,7 @@ int correlate_commit(struct correlate_worker *w)
 		return rc;
 	plan_wake(w, &now);
 	tell_gauges(w, &now);
+	mark_calls(w, &now);
 	return 0;
 }
 

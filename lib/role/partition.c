@@ -25,6 +25,13 @@ static void on_late(void *arg, const struct uuid *event_id, struct slice json)
 	partition_dead_orphan(p, json);
 }
 
+static uint32_t on_revision_known(void *arg, const struct uuid *call_id)
+{
+	const struct partition *p = arg;
+
+	return p->known ? revisions_of(p->known, call_id) : 0;
+}
+
 /* ---- its life ---- */
 
 int partition_env_init(struct partition_env *env, const struct cfg *cfg)
@@ -61,7 +68,12 @@ static int make_table(struct partition *p)
 {
 	const struct cfg *cfg = p->env->cfg;
 	const struct cfg_correlate *c = &cfg->correlate;
-	const struct calltab_out out = { .arg = p, .record = on_record, .late = on_late };
+	const struct calltab_out out = {
+		.arg = p,
+		.record = on_record,
+		.late = on_late,
+		.revision_known = on_revision_known,
+	};
 	/* Role record is not in this version: recordings are awaited until available. */
 	const struct calltab_cfg tab_cfg = {
 		.cfg = cfg,
@@ -119,6 +131,12 @@ void partition_begin(struct partition *p, uint64_t n)
 	p->begun = (struct replay_mark){ n, p->next, p->clock_ms, p->calls_offset,
 					 closed_cutoff(p->closed) };
 	calltab_begin_commit(p->tab, n);
+}
+
+void partition_mark_calls(struct partition *p, int64_t calls_offset)
+{
+	p->calls_offset = calls_offset;
+	p->begun.calls_offset = calls_offset;
 }
 
 /* ---- events ---- */

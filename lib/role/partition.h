@@ -17,6 +17,7 @@
 #include "role/checkpoint.h"
 #include "role/correlate_tally.h"
 #include "role/outbox.h"
+#include "role/revisions.h"
 
 /* What the partitions of one thread share; all borrowed. */
 struct partition_env {
@@ -51,9 +52,10 @@ struct partition {
 	struct closed_index *closed;
 	struct checkpoint checkpoint;
 	struct outbox out;
-	bool output;    /* false during a replay under the same rules */
-	bool replaying; /* nothing is counted */
-	bool write_all; /* the next step writes every changed slice (other rules) */
+	bool output;                   /* false during a replay under the same rules */
+	bool replaying;                /* nothing is counted */
+	const struct revisions *known; /* that left under other rules; NULL but in their replay */
+	bool write_all;                /* the next step writes every changed slice (other rules) */
 
 	uint64_t n;               /* the commit that is being made */
 	int64_t next;             /* offset of the next event; LOG_BEGIN: whatever comes first */
@@ -63,6 +65,8 @@ struct partition {
 	int64_t calls_offset;     /* the newest known that lies not above what n will write */
 	uint64_t events;          /* applied since it was taken over */
 	uint64_t events_batch;    /* since the last step */
+	int64_t marked_ms;        /* when calls_offset was last asked for, */
+	uint64_t marked_events;   /* and after how many events */
 	struct replay_mark begun; /* where the commit that is being made began */
 
 	uint64_t block_low; /* the lowest block that may lie in the log */
@@ -100,6 +104,8 @@ struct partition_step {
 CHECKED int partition_step(struct partition *p, const struct partition_step *step);
 /* Repeats a step of the journal: no limits but what it says, nothing is written. */
 CHECKED int partition_repeat(struct partition *p, const struct journal_entry *entry);
+/* What the commit that has just begun writes to topic calls lies at this offset or above. */
+void partition_mark_calls(struct partition *p, int64_t calls_offset);
 /* Counts an event that was read, unless it is read again. */
 void partition_count(struct partition *p, enum tally_event event);
 /* Begins commit n at that place: for restore.h and partition_step. */

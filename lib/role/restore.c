@@ -28,7 +28,8 @@ struct restore {
 	size_t blocks_n, blocks_cap, block_next;
 	struct journal_entry last; /* n 0: none */
 	int64_t committed;
-	uint64_t step; /* the next one to repeat */
+	struct revisions known; /* records that left under other rules */
+	uint64_t step;          /* the next one to repeat */
 	uint64_t missing;
 };
 
@@ -73,6 +74,7 @@ void restore_free(struct restore *r)
 	for (size_t i = 0; i < r->blocks_n; i++)
 		free(r->blocks[i].value.p);
 	free(r->blocks);
+	revisions_fini(&r->known);
 	free(r);
 }
 
@@ -286,6 +288,22 @@ int64_t restore_from(const struct restore *r)
 	return r->last.n && r->last.replay_from <= r->last.n ? r->last.replay_offset : r->committed;
 }
 
+/* Our own writing: the revision stands near the beginning. */
+int restore_record(struct restore *r, struct slice key, struct slice value)
+{
+	static const char name[] = "\"revision\":";
+	const char *at = value.n ? memmem(value.p, MIN(value.n, 256), name, sizeof(name) - 1)
+				 : NULL;
+	struct uuid id;
+	uint64_t revision = 0;
+
+	if (!at || uuid_read(key, &id) < 0)
+		return 0;
+	for (at += sizeof(name) - 1; at < value.p + value.n && *at >= '0' && *at <= '9'; at++)
+		revision = MIN(revision * 10 + (uint64_t)(*at - '0'), UINT32_MAX - 1);
+	return revisions_note(&r->known, &id, (uint32_t)revision);
+}
+
 /* ---- filling ---- */
 
 static int load_slice(struct restore *r, struct partition *p, unsigned slice)
@@ -350,6 +368,7 @@ int restore_begin(struct restore *r, struct partition *p, bool output)
 	p->calls_offset = last->calls_offset;
 	p->output = output;
 	p->replaying = true;
+	p->known = &r->known;
 	calltab_set_output(p->tab, output);
 	r->step = last->replay_from;
 	err = load_blocks(r, p, last->replay_from - 1);
@@ -395,10 +414,27 @@ int restore_event(struct restore *r, struct partition *p, const struct log_msg *
 	return partition_apply(p, msg);
 }
 
+/* What left under other rules and did not come again says again what it is, as next revision. */
+static int outrun_known(struct restore *r, struct partition *p)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < r->known.cap && err == 0; i++) {
+		const struct revision *known = &r->known.slots[i];
+
+		if (known->revision)
+			err = calltab_outrun(p->tab, &known->call_id, known->revision, p->clock_ms);
+	}
+	return err;
+}
+
 int restore_finish(struct restore *r, struct partition *p)
 {
 	int err = r->last.n ? repeat_steps(r, p, r->committed) : 0;
 
+	if (err == 0 && p->output)
+		err = outrun_known(r, p);
+	p->known = NULL;
 	if (err < 0)
 		return err;
 	p->write_all = p->output && r->last.n && p->n > r->last.replay_from;

@@ -45,6 +45,10 @@ const struct journal_entry *restore_last(const struct restore *r);
 /* Where the replay begins; the committed offset when nothing is to be replayed. */
 int64_t restore_from(const struct restore *r);
 
+/* Of a replay under other rules: a record that left, as topic calls has it from the newest entry's
+ * calls_offset on. What does not look like one is passed over. 0 or -ENOMEM. */
+CHECKED int restore_record(struct restore *r, struct slice key, struct slice value);
+
 /*
  * Fills p, which is new. output: what the replay changes is told, as under other rules. 0,
  * -EBADMSG (a slice or block cannot be read), -ENOMEM; p is to be freed then.

@@ -167,6 +167,38 @@ static int replay(const struct takeover *t, struct restore *restore, struct part
 	return restore_finish(restore, p);
 }
 
+static int add_record(void *arg, const struct log_msg *msg)
+{
+	return restore_record(arg, msg->key, msg->value);
+}
+
+/* Under other rules what is repeated leaves as next revisions, so those that left must be known. */
+static int learn_revisions(const struct takeover *t, int32_t partition, struct restore *r)
+{
+	const struct journal_entry *last = restore_last(r);
+	int64_t high;
+	int err;
+
+	if (!last || last->replay_from > last->n)
+		return 0;
+	err = ask_high_watermark(t->log, TOPIC_CALLS, partition, t->stop, &high);
+	if (err < 0 || high <= MAX(last->calls_offset, 0))
+		return err;
+	return read_on(t->log, TOPIC_CALLS, partition, last->calls_offset, high, t->stop,
+		       add_record, r);
+}
+
+/* From here on records lie at or above the end of topic calls. */
+static int mark_calls(const struct takeover *t, struct partition *p)
+{
+	int64_t high;
+	int err = ask_high_watermark(t->log, TOPIC_CALLS, p->index, t->stop, &high);
+
+	if (err == 0)
+		partition_mark_calls(p, high);
+	return err;
+}
+
 static int fill(const struct takeover *t, struct restore *restore, int plan, int32_t partition,
 		int64_t committed, struct partition **ret)
 {
@@ -177,9 +209,13 @@ static int fill(const struct takeover *t, struct restore *restore, int plan, int
 
 	if (err < 0)
 		return err;
-	err = restore_begin(restore, p, output);
+	err = output ? learn_revisions(t, partition, restore) : 0;
+	if (err == 0)
+		err = restore_begin(restore, p, output);
 	if (err == 0)
 		err = replay(t, restore, p, committed, &events);
+	if (err == 0)
+		err = mark_calls(t, p);
 	if (err < 0) {
 		partition_free(p);
 		return err;

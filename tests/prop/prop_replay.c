@@ -104,6 +104,7 @@ static char *copy(struct slice s)
 	assert_non_null(p);
 	if (s.n)
 		memcpy(p, s.p, s.n);
+	p[s.n] = '\0';
 	return p;
 }
 
@@ -302,6 +303,8 @@ static void commit(struct world *w, struct partition *p)
 	}
 	outbox_reset(&p->out);
 	w->committed = p->next;
+	if (chance(&w->rng, 20))
+		partition_mark_calls(p, (int64_t)w->told.n);
 }
 
 static bool same_key(const struct message *a, const struct message *b)
@@ -343,7 +346,19 @@ static struct restore *read_state(struct world *w)
 	return r;
 }
 
-static struct partition *restored(struct world *w)
+/* What left since the oldest commit that is repeated. */
+static void tell_records(const struct world *w, struct restore *r)
+{
+	for (size_t i = (size_t)restore_last(r)->calls_offset; i < w->told.n; i++) {
+		const struct message *m = &w->told.v[i];
+
+		assert_int_equal(0, restore_record(r, slice_make(m->key, m->key_n),
+						   slice_make(m->value, m->value_n)));
+	}
+}
+
+/* want: a plan; what is repeated under other rules is left in the partition's out. */
+static struct partition *restored_as(struct world *w, int want)
 {
 	struct restore *r = read_state(w);
 	int64_t committed = w->ops_n ? w->committed : LOG_BEGIN;
@@ -351,10 +366,12 @@ static struct partition *restored(struct world *w)
 	const char *why = "";
 	int plan = restore_plan(r, committed, &w->env.fingerprint, &why);
 
-	if (plan != (w->ops_n ? RESTORE_FITS : RESTORE_FRESH))
+	if (plan != want)
 		fail_msg("plan %d: %s", plan, why);
+	if (plan == RESTORE_OTHER_RULES)
+		tell_records(w, r);
 	assert_int_equal(0, partition_new(&w->env, INDEX, &p));
-	assert_int_equal(0, restore_begin(r, p, false));
+	assert_int_equal(0, restore_begin(r, p, plan == RESTORE_OTHER_RULES));
 	for (int64_t at = w->ops_n ? restore_from(r) : 0; w->ops_n && at < committed; at++) {
 		struct log_msg msg = message_of(w, (size_t)at);
 
@@ -362,9 +379,15 @@ static struct partition *restored(struct world *w)
 	}
 	assert_int_equal(0, restore_finish(r, p));
 	assert_int_equal(0, restore_missing(r));
-	assert_int_equal(0, p->out.n);
+	assert_true(plan == RESTORE_OTHER_RULES || p->out.n == 0);
 	restore_free(r);
+	partition_mark_calls(p, (int64_t)w->told.n);
 	return p;
+}
+
+static struct partition *restored(struct world *w)
+{
+	return restored_as(w, w->ops_n ? RESTORE_FITS : RESTORE_FRESH);
 }
 
 /* A partition that lived through all commits; what it told is kept, unless told is NULL. */
@@ -522,7 +545,7 @@ static void live(struct world *w, uint64_t seed)
 	compare_tables(w, seed);
 }
 
-static void run_case(uint64_t seed)
+static struct world *new_world(uint64_t seed)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
@@ -531,8 +554,11 @@ static void run_case(uint64_t seed)
 	w->now_ms = START_MS;
 	make_cfg(w);
 	assert_int_equal(0, partition_env_init(&w->env, &w->cfg));
-	live(w, seed);
-	compare_all_told(w, seed);
+	return w;
+}
+
+static void world_free(struct world *w)
+{
 	messages_fini(&w->dead);
 	messages_fini(&w->told);
 	messages_fini(&w->state);
@@ -543,6 +569,85 @@ static void run_case(uint64_t seed)
 	free(w);
 }
 
+static void run_case(uint64_t seed)
+{
+	struct world *w = new_world(seed);
+
+	live(w, seed);
+	compare_all_told(w, seed);
+	world_free(w);
+}
+
+/* ---- other rules ---- */
+
+static void change_rules(struct world *w)
+{
+	struct rng *r = &w->rng;
+
+	w->accounts[0].closers.end_grace_ms = (int64_t)below(r, 20) * 1000;
+	w->accounts[0].closers.silent_call_after_ms = 10000 + (int64_t)below(r, 300000);
+	w->accounts[0].recordings = (enum cfg_recordings)below(r, 3);
+	w->accounts[1].closers.talk_without_end_after_ms = 10000 + (int64_t)below(r, 100000);
+	w->accounts[1].recordings = (enum cfg_recordings)below(r, 3);
+	w->cfg.correlate.remember_closed_ms = 1000 + (int64_t)below(r, 60000);
+	partition_fingerprint(&w->cfg, &w->env.fingerprint);
+}
+
+/* Revisions of a call go up one by one or leave some out, but never back. */
+static void check_revisions(const struct world *w, uint64_t seed)
+{
+	struct revisions known = { NULL, 0, 0 };
+	struct uuid id;
+
+	for (size_t i = 0; i < w->told.n; i++) {
+		const struct message *m = &w->told.v[i];
+		const char *at = strstr(m->value, "\"revision\":");
+		uint32_t revision;
+
+		assert_non_null(at);
+		revision = (uint32_t)strtoul(at + strlen("\"revision\":"), NULL, 10);
+		assert_int_equal(0, uuid_read(slice_make(m->key, m->key_n), &id));
+		if (revision <= revisions_of(&known, &id))
+			fail_msg("seed %llu: message %zu: revision %u after %u",
+				 (unsigned long long)seed, i, revision, revisions_of(&known, &id));
+		assert_int_equal(0, revisions_note(&known, &id, revision));
+	}
+	revisions_fini(&known);
+}
+
+static void live_under_changing_rules(struct world *w)
+{
+	struct partition *p = restored(w);
+	size_t at = 0;
+
+	while (w->ops_n < STEPS) {
+		for (uint64_t n = below(&w->rng, 25); n; n--)
+			make_event(w);
+		for (; at < w->events_n; at++)
+			apply_one(w, p, at);
+		if (p->next != LOG_BEGIN && !chance(&w->rng, 10))
+			end_batch(w, p);
+		if (w->ops_n && chance(&w->rng, 15)) {
+			partition_free(p);
+			change_rules(w);
+			p = restored_as(w, RESTORE_OTHER_RULES);
+			at = (size_t)w->committed;
+		}
+	}
+	partition_free(p);
+}
+
+static void run_case_of_rules(uint64_t seed)
+{
+	struct world *w = new_world(seed);
+
+	w->cfg.correlate.closed_index_max = 100000; /* a call that is forgotten would open anew */
+	w->cfg.correlate.closed_index_ms = 360000000;
+	live_under_changing_rules(w);
+	check_revisions(w, seed);
+	world_free(w);
+}
+
 static uint64_t from_env(const char *name, uint64_t otherwise)
 {
 	uint64_t value;
@@ -550,21 +655,35 @@ static uint64_t from_env(const char *name, uint64_t otherwise)
 	return slice_u64(slice_of(getenv(name)), &value) == 0 ? value : otherwise;
 }
 
-static void replaying_gives_the_same_table(void **state)
+static void repeat(void (*run)(uint64_t seed))
 {
 	uint64_t first = from_env("CALLSTREAM_SEED", (uint64_t)time(NULL) * 1000);
 	uint64_t cases = from_env("CALLSTREAM_CASES", getenv("CALLSTREAM_SEED") ? 1 : CASES);
 
-	(void)state;
 	print_message("CALLSTREAM_SEED=%llu, %llu cases from there\n", (unsigned long long)first,
 		      (unsigned long long)cases);
 	for (uint64_t i = 0; i < cases; i++)
-		run_case(first + i);
+		run(first + i);
+}
+
+static void replaying_gives_the_same_table(void **state)
+{
+	(void)state;
+	repeat(run_case);
+}
+
+static void under_other_rules_revisions_go_on(void **state)
+{
+	(void)state;
+	repeat(run_case_of_rules);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(replaying_gives_the_same_table) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(replaying_gives_the_same_table),
+		cmocka_unit_test(under_other_rules_revisions_go_on),
+	};
 
 	return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
 }
