@@ -257,6 +257,8 @@ static void closed(struct evhttp_connection *evcon, void *arg)
 	evhttp_connection_set_closecb(evcon, NULL, NULL);
 	if (c->linger && !c->loop->closing)
 		lingering_start(c->loop, bufferevent_getfd(bev));
+	if (c->watch)
+		event_free(c->watch);
 	evbuffer_remove_cb(bufferevent_get_input(bev), input_changed, c);
 	evbuffer_remove_cb(bufferevent_get_output(bev), output_changed, c);
 	conn_free(c);
@@ -315,12 +317,40 @@ struct conn *http_conn_of(struct http_loop *loop, struct evhttp_request *req)
 	return fd >= 0 && (size_t)fd < loop->by_fd_n ? loop->by_fd[fd] : NULL;
 }
 
+/*
+ * evhttp stops reading while a request is answered and begins again behind it, which costs two
+ * calls of epoll_ctl. This second event on the same socket keeps it registered, so both are only
+ * counted. When something comes while nobody reads, it has to go, or the loop would spin.
+ */
+static void watched(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+	struct timeval now;
+
+	(void)fd;
+	(void)what;
+	if (c->state != CONN_BUSY && c->state != CONN_WRITING)
+		return;
+	event_base_gettimeofday_cached(c->loop->base, &now);
+	if (timercmp(&now, &c->busy_since, !=))
+		event_del(c->watch);
+}
+
+void http_conn_busy(struct conn *c, struct open_exchange *x)
+{
+	event_base_gettimeofday_cached(c->loop->base, &c->busy_since);
+	c->x = x;
+	http_conn_move(c, CONN_BUSY);
+}
+
 void http_conn_completed(struct evhttp_request *req, void *arg)
 {
 	struct conn *c = arg;
 	size_t ahead = evbuffer_get_length(bufferevent_get_input(c->bev));
 
 	(void)req;
+	if (!event_pending(c->watch, EV_READ, NULL))
+		event_add(c->watch, NULL);
 	c->ours = false;
 	c->line_n = 0;
 	http_conn_move(c, ahead ? CONN_READING : CONN_IDLE);
@@ -354,7 +384,9 @@ static void adopt(struct conn *c)
 	evbuffer_add_cb(bufferevent_get_output(c->bev), output_changed, c);
 	setsockopt(bufferevent_getfd(c->bev), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	http_conn_move(c, CONN_READING);
-	if (!remember_fd(loop, c))
+	c->watch = event_new(loop->base, bufferevent_getfd(c->bev), EV_READ | EV_PERSIST, watched,
+			     c);
+	if (!c->watch || event_add(c->watch, NULL) || !remember_fd(loop, c))
 		kick(c, "memory");
 	else if (loop->conns_n > loop->server->conns_per_loop)
 		kick(victim(loop, c), "limit");

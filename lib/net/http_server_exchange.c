@@ -350,9 +350,8 @@ void http_exchange_begin(struct evhttp_request *req, void *arg)
 	/* evhttp goes on reading behind a request without a body, and ends the process when
 	 * something comes. */
 	bufferevent_disable(c->bev, EV_READ);
-	http_conn_move(c, CONN_BUSY);
+	http_conn_busy(c, x);
 	evhttp_request_set_on_complete_cb(req, http_conn_completed, c);
-	c->x = x;
 	x->conn = c;
 	x->req = req;
 	heads_read(req->input_headers, &h);

@@ -36,6 +36,8 @@ struct conn {
 	struct http_loop *loop;
 	struct bufferevent *bev;
 	struct evhttp_connection *evcon; /* NULL while fresh */
+	struct event *watch;
+	struct timeval busy_since; /* the loop's time, the same for all that one poll brought */
 	struct conn *prev, *next;
 	struct open_exchange *x; /* of the request that is busy */
 	int64_t since_ms;
@@ -121,6 +123,7 @@ struct http_server {
 /* http_server_conn.c */
 void http_conn_move(struct conn *c, enum conn_state state);
 struct conn *http_conn_of(struct http_loop *loop, struct evhttp_request *req);
+void http_conn_busy(struct conn *c, struct open_exchange *x);
 void http_conn_completed(struct evhttp_request *req, void *conn);
 struct bufferevent *http_conn_accept(struct event_base *base, void *loop);
 void http_conn_fresh(evutil_socket_t fd, short what, void *loop);

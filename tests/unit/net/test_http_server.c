@@ -347,6 +347,30 @@ static void bytes_behind_a_later_answer(void **state)
 	http_server_free(s);
 }
 
+/* Bytes that come while nobody reads do not make the loop spin: it waits as if there were none. */
+static void no_spin_behind_a_busy_request(void **state)
+{
+	struct http_server_cfg cfg = default_cfg();
+	struct http_server *s = start(&cfg);
+	int fd = dial(http_server_port(s));
+	struct timespec before, after;
+
+	(void)state;
+	handled = 0;
+	put(fd, "GET /never HTTP/1.1\r\n\r\n");
+	while (!handled)
+		usleep(1000);
+	put(fd, "GET /x HTTP/1.1\r\n\r\n");
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	usleep(200000);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	assert_true((after.tv_sec - before.tv_sec) * 1000 +
+			(after.tv_nsec - before.tv_nsec) / 1000000 <
+		    100);
+	close(fd);
+	http_server_free(s);
+}
+
 static void until_count(atomic_int *n, int want)
 {
 	int64_t until = clock_mono_ms() + WAIT_MS;
@@ -614,6 +638,7 @@ int main(void)
 		cmocka_unit_test(long_head),
 		cmocka_unit_test(pipelined),
 		cmocka_unit_test(bytes_behind_a_later_answer),
+		cmocka_unit_test(no_spin_behind_a_busy_request),
 		cmocka_unit_test(client_gone_before_the_answer),
 		cmocka_unit_test(slow_and_idle),
 		cmocka_unit_test(connection_limit),
