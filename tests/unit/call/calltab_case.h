@@ -69,7 +69,7 @@ static inline void case_on_late(void *arg, const struct uuid *event_id, struct s
 /* A table under this config text, with the limits a test may change before it calls this. */
 static inline void case_begin(struct table_case *c, const char *config)
 {
-	const struct calltab_out out = { c, case_on_record, case_on_late };
+	const struct calltab_out out = { c, case_on_record, case_on_late, NULL };
 	struct buf problems = BUF_EMPTY;
 	const struct cfg_correlate *correlate;
 
