@@ -29,6 +29,7 @@ static void content_free(struct content *c, bool items)
 		free(c->orphans[i]);
 	free(c->calls);
 	free(c->orphans);
+	*c = (struct content){ NULL, NULL, 0, 0 };
 }
 
 static int content_new(struct content *c, size_t calls_n, size_t orphans_n)
