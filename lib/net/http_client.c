@@ -181,9 +181,9 @@ static void job_end(struct job *job, enum http_result result)
 	}
 	if (job->began_ms)
 		answer.ms = clock_mono_ms() - job->began_ms;
+	atomic_fetch_sub(&c->busy, 1); /* so that the callback may send the next one */
 	job->answered(job->arg, &answer);
 	job_free(job);
-	atomic_fetch_sub(&c->busy, 1);
 }
 
 static bool was_sent(const struct job *job)
