@@ -60,7 +60,10 @@ static void lingering_free(struct lingering *l)
 {
 	struct http_loop *loop = l->loop;
 
-	*(l->prev ? &l->prev->next : &loop->lingering) = l->next;
+	if (l->prev)
+		l->prev->next = l->next;
+	else
+		loop->lingering = l->next;
 	if (l->next)
 		l->next->prev = l->prev;
 	loop->lingering_n--;
@@ -121,8 +124,12 @@ static void lingering_start(struct http_loop *loop, int fd)
 
 void http_lingering_free_all(struct http_loop *loop)
 {
-	while (loop->lingering)
-		lingering_free(loop->lingering);
+	struct lingering *l, *next;
+
+	for (l = loop->lingering; l; l = next) {
+		next = l->next;
+		lingering_free(l);
+	}
 }
 
 /* ---- pages that evhttp writes by itself ---- */

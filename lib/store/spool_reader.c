@@ -172,7 +172,7 @@ static int fill(struct spool *s, const struct segment *seg, size_t want)
 	uint64_t at = r->offset + left;
 	ssize_t got;
 
-	if (left && r->used)
+	if (left && r->used && r->window.p)
 		memmove(r->window.p, r->window.p + r->used, left);
 	r->window.n = left;
 	r->used = 0;
