@@ -26,10 +26,10 @@ static bool is(const char *a, const char *b)
 
 static int wrong(const char *command, const char *what, const char *word, const char *meant)
 {
-	bool space = *command;
+	bool space = slice_of(command).n > 0;
 
 	fprintf(stderr, "callstream%s%s: %s%s%s%s%s%s (see callstream%s%s --help)\n",
-		space ? " " : "", command, what, *word ? " " : "", word,
+		space ? " " : "", command, what, slice_of(word).n ? " " : "", word,
 		meant ? ", did you mean " : "", meant ? meant : "", meant ? "?" : "",
 		space ? " " : "", command);
 	return EXIT_WRONG_USAGE;
@@ -93,7 +93,7 @@ static int no_command(const struct parser *p)
 		return more ? wrong(word, "there is no command", p->at[1], NULL)
 			    : wrong(word, "a command is missing", "", NULL);
 	}
-	if (word[0] == '-')
+	if (slice_starts(slice_of(word), SLICE("-")))
 		return wrong("", "unknown option", word, NULL);
 	nearest = nearest_to(slice_of(word));
 	for (size_t i = 0; commands[i]; i++)
@@ -261,8 +261,12 @@ bool args_read(int argc, char **argv, struct cmd_args *ret, int *ret_code)
 	}
 	ret->words = calloc((size_t)argc + 1, sizeof(*ret->words));
 	ret->given = calloc((size_t)argc + 1, sizeof(*ret->given));
-	*ret_code = ret->words && ret->given ? read_rest(&p)
-					     : cmd_fail(EXIT_WRONG_INPUT, "out of memory");
+	if (!ret->words || !ret->given) {
+		*ret_code = cmd_fail(EXIT_WRONG_INPUT, "out of memory");
+		args_fini(ret);
+		return false;
+	}
+	*ret_code = read_rest(&p);
 	if (!*ret_code && p.help)
 		help_command(ret->cmd);
 	else if (!*ret_code)

@@ -58,6 +58,7 @@ int cmd_fail(int code, const char *format, ...)
 
 	va_start(args, format);
 	fputs("callstream: ", stderr);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, two lines above */
 	vfprintf(stderr, format, args);
 	fputc('\n', stderr);
 	va_end(args);

@@ -16,6 +16,11 @@ static bool only(struct slice s, const char *ranges)
 	return true;
 }
 
+static bool is_one_of(char c, const char *set)
+{
+	return c && strchr(set, c);
+}
+
 static bool is_port(struct slice s)
 {
 	uint64_t port;
@@ -115,7 +120,7 @@ static struct slice authority(struct slice url)
 
 	if (rest.n == 0)
 		rest = behind_scheme(url, "http://");
-	while (n < rest.n && !memchr("/?#", rest.p[n], 3))
+	while (n < rest.n && !is_one_of(rest.p[n], "/?#"))
 		n++;
 	return slice_head(rest, n);
 }
@@ -193,7 +198,7 @@ const struct cfg_check cfg_is_secret = { secret_fits,
 static bool token_fits(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++) {
-		if (memchr("/?#&", s.p[i], 4))
+		if (is_one_of(s.p[i], "/?#&"))
 			return false;
 	}
 	return is_visible(s);

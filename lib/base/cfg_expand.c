@@ -97,7 +97,7 @@ static int add_file(struct cfg_mem *mem, const char *file, struct slice path, st
 		    struct buf *why)
 {
 	const char *name = cfg_beside(mem, file, path);
-	struct slice content;
+	struct slice content = SLICE_NONE;
 	int err = path.n ? cfg_read_file(mem, name, SECRET_BYTES_MAX, &content) : -ENOENT;
 
 	if (err == -ENOMEM)

@@ -11,6 +11,8 @@ static void add_problem(struct cfg_reader *r, int line, const char *key, const c
 	struct slice path = buf_slice(&r->path);
 	struct cfg_problem *problem;
 
+	if (r->problems_n == CFG_PROBLEMS_MAX)
+		return;
 	if (!key && path.n && path.p[path.n - 1] == '.')
 		path.n--; /* the map itself */
 	buf_printf(&text, "%s:%d: %.*s%s: %s", r->file, line, SLICE_ARG(path),

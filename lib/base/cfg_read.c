@@ -267,19 +267,19 @@ static void tell_variant(struct cfg_reader *r, const struct cfg_list *list,
 			 variant->name);
 }
 
-/* Which keys an item may have; all variants' where its own is not known, and no telling then. */
+/* Which keys an item may have; where its variant is not known, any, and they are not told of. */
 static struct tables item_tables(struct cfg_reader *r, const struct cfg_list *list,
 				 const struct cfg_node *node)
 {
 	struct tables tables = { { list->keys }, 1, false };
-	const struct cfg_node *value = cfg_node_get(node,
-						    list->variant_key ? list->variant_key : "");
-	const struct cfg_variant *variant = value && value->kind == CFG_NODE_TEXT
-						? cfg_variant_of(list, value->text.p)
-						: NULL;
+	const struct cfg_variant *variant = NULL;
+	const struct cfg_node *value;
 
 	if (!list->variants)
 		return tables;
+	value = cfg_node_get(node, list->variant_key);
+	if (value && value->kind == CFG_NODE_TEXT)
+		variant = cfg_variant_of(list, value->text.p);
 	tell_variant(r, list, node, variant);
 	if (variant)
 		tables.v[tables.n++] = variant->keys;
@@ -343,7 +343,8 @@ void cfg_read_list(struct cfg_reader *r, const char *name, const struct cfg_list
 		cfg_error(r, node->line, name, "is no list, allowed: a list of maps");
 		return;
 	}
-	for (const struct cfg_node *at = node->first; at; at = at->next) {
+	for (const struct cfg_node *at = node->first; at && r->problems_n < CFG_PROBLEMS_MAX;
+	     at = at->next) {
 		void *item = cfg_append(r->mem, items, n, list->size);
 		size_t outer;
 

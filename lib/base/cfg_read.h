@@ -9,6 +9,8 @@
 #include "base/cfg_table.h"
 #include "base/cfg_tree.h"
 
+#define CFG_PROBLEMS_MAX 10000u /* told; nobody reads on behind them */
+
 struct cfg_problem {
 	int file; /* 0 the config, then those it names, as they were read */
 	int line;

@@ -3,6 +3,8 @@
 #include "base/cfg_checks.h"
 #include "base/cfg_item.h"
 
+/* Arguments are names of fields and values of designated initializers. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define AT(type, field)        offsetof(struct type, field)
 #define WIDTH(type, field)     sizeof(((struct type *)0)->field)
 #define FIELD(structure, name) .at = AT(structure, name), .width = WIDTH(structure, name)
@@ -58,6 +60,8 @@
 		.name = key, .type = CFG_TEXT, .flags = CFG_OPTION | (key_flags),                  \
 		.check = checked, .help = sentence                                                 \
 	}
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const char *const log_formats[] = { "text", "json", NULL };
 static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
@@ -173,6 +177,7 @@ static const struct cfg_key ingest_keys[] = {
 	END,
 };
 
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 /* The same rows for correlate, with defaults, and for an account, which inherits. */
 #define CLOSERS(structure, in, grace, summary, lost, talk, silent, recording)                      \
 	NUMBER(CFG_MS, "end_grace", structure, in.end_grace_ms, grace, "0s", "1h",                 \
@@ -188,6 +193,8 @@ static const struct cfg_key ingest_keys[] = {
 		   "30d", "Closes a call of which nothing is heard."),                             \
 	    NUMBER(CFG_MS, "recording_wait", structure, in.recording_wait_ms, recording, "0s",     \
 		   "60d", "How long an expected recording is waited for.")
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct cfg_key correlate_keys[] = {
 	TEXT("instance", cfg, correlate.instance, "", &cfg_is_instance,

@@ -33,6 +33,7 @@ struct family {
 };
 
 static struct family families[METRICS_N] = {
+/* NOLINTBEGIN(bugprone-macro-parentheses) values of designated initializers */
 #define M(id, metric_type, metric_name, label1, label2, text)                                      \
 	[M_##id] = { .name = metric_name,                                                          \
 		     .labels = { label1, label2 },                                                 \
@@ -40,6 +41,7 @@ static struct family families[METRICS_N] = {
 		     .type = metric_type },
 #include "base/metric_table.h"
 #undef M
+	/* NOLINTEND(bugprone-macro-parentheses) */
 };
 
 static const char *const types[] = { "counter", "gauge", "histogram" };

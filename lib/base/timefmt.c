@@ -32,6 +32,9 @@ static void put_digits(char *p, int n, int value)
 
 void time_iso_write(int64_t ms, char out[TIME_ISO_LEN])
 {
+	static const struct {
+		char text[TIME_ISO_LEN];
+	} template = { "0000-00-00T00:00:00.000Z" }; /* without a NUL */
 	struct civil date;
 	int64_t days;
 	int of_day;
@@ -40,7 +43,7 @@ void time_iso_write(int64_t ms, char out[TIME_ISO_LEN])
 	days = ms / MS_PER_DAY - (ms % MS_PER_DAY < 0);
 	of_day = (int)(ms - days * MS_PER_DAY);
 	date = civil_of_days(days);
-	memcpy(out, "0000-00-00T00:00:00.000Z", TIME_ISO_LEN);
+	memcpy(out, &template, sizeof(template));
 	put_digits(out, 4, date.year);
 	put_digits(out + 5, 2, date.month);
 	put_digits(out + 8, 2, date.day);
