@@ -24,7 +24,7 @@ int main(int argc, char **argv)
 		code = args.cmd->run(&args);
 		args_fini(&args);
 	}
-	if (fflush(stdout) && code == EXIT_DONE) /* a full disk, a reader that went away */
-		code = EXIT_WRONG_INPUT;
+	if ((fflush(stdout) || ferror(stdout)) && code == EXIT_DONE) /* a full disk */
+		code = cmd_fail(EXIT_WRONG_INPUT, "standard output cannot be written");
 	return code;
 }

@@ -2,6 +2,7 @@
  * metric_table.h - every metric: M(id, type, name, label or NULL, label or NULL, one sentence)
  * Included several times on purpose; no guard.
  */
+/* clang-format off */
 M(BUILD_INFO, METRIC_GAUGE, "callstream_build_info", "version", NULL, "One, with the version as a label.")
 M(ROLE_READY, METRIC_GAUGE, "callstream_role_ready", "role", NULL, "Whether the role is ready.")
 M(ROLE_RESTARTS, METRIC_COUNTER, "callstream_role_restarts_total", "role", NULL, "Times a role's worker began again after an error.")
