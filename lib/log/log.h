@@ -100,7 +100,8 @@ struct log_worker_hooks {
 	 * Partitions come: called inside log_worker_poll, no transaction is open (see revoked). The
 	 * hook takes each over, puts the offset to begin at into parts[i].offset (it comes filled
 	 * with the group's committed offset, LOG_BEGIN when there is none) and returns 0; a
-	 * negative value leaves the group (log_worker_poll returns it).
+	 * negative value leaves the group (log_worker_poll returns it). parts_n 0: a member of the
+	 * group now, but without a partition.
 	 */
 	int (*assigned)(void *arg, struct log_part *parts, size_t parts_n);
 	/*

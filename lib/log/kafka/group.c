@@ -200,8 +200,8 @@ static void come(struct worker *w, rd_kafka_t *rk, rd_kafka_topic_partition_list
 		w->hooks.revoked(w->hooks.arg, NULL, 0, false);
 		end_open(w);
 	}
-	if (list->cnt > 0 && !w->dead && !w->leave_by_ms) {
-		r = ask_role(w, list);
+	if (!w->dead && !w->leave_by_ms) {
+		r = list->cnt > 0 ? ask_role(w, list) : w->hooks.assigned(w->hooks.arg, NULL, 0);
 		if (r < 0)
 			die(w, r);
 	}
