@@ -37,19 +37,19 @@ static inline int64_t civil_days(int64_t year, int month, int day)
 	return era * CIVIL_ERA_DAYS + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
+/* Of years 1 to about 11 million: then it needs no signs, and 32 bits divide faster. */
 static inline struct civil civil_of_days(int64_t days)
 {
-	int64_t shifted = days + 719468;
-	int64_t era = (shifted >= 0 ? shifted : shifted - (CIVIL_ERA_DAYS - 1)) / CIVIL_ERA_DAYS;
-	int of_era = (int)(shifted - era * CIVIL_ERA_DAYS);
-	int year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	int of_year = of_era - (365 * year + year / 4 - year / 100);
-	int month = (5 * of_year + 2) / 153;
+	uint32_t shifted = (uint32_t)(days + 719468);
+	uint32_t era = shifted / CIVIL_ERA_DAYS, of_era = shifted % CIVIL_ERA_DAYS;
+	uint32_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	uint32_t of_year = of_era - (365 * year + year / 4 - year / 100);
+	uint32_t month = (5 * of_year + 2) / 153;
 
 	return (struct civil){
-		.year = year + (int)(era * 400) + (month >= 10),
-		.month = month < 10 ? month + 3 : month - 9,
-		.day = of_year - (153 * month + 2) / 5 + 1,
+		.year = (int)(year + era * 400 + (month >= 10)),
+		.month = (int)(month < 10 ? month + 3 : month - 9),
+		.day = (int)(of_year - (153 * month + 2) / 5 + 1),
 	};
 }
 
