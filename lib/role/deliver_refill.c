@@ -199,7 +199,7 @@ static void read_missing(struct refill *r, struct refill_batch *batch)
 
 	look.first = found_first(batch);
 	look.last = batch->n;
-	if (look.first == look.last)
+	if (look.first == look.last || atomic_load(&r->stopping))
 		return;
 	SLOG(SLOG_WARN, "waiting tasks are not where they were, looking through the ledger",
 	     SLOG_I("tasks", look.last - look.first), SLOG_I("partition", batch->partition));
