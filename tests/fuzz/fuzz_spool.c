@@ -4,6 +4,8 @@
 
 #include "store/spool_format.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 /* Walks all bytes, window bytes at a time; a sum over what it saw. */
 static uint64_t walk(const uint8_t *data, size_t size, size_t window, uint64_t id)
 {

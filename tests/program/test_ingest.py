@@ -65,6 +65,47 @@ class Durable(unittest.TestCase):
             self.assertEqual("acme", letters[0]["account"])
 
 
+    def test_stopped_in_order_under_load(self) -> None:
+        with Desk() as desk:
+            process = desk.start()
+
+            async def load() -> list[Sent]:
+                task = asyncio.create_task(gather_lanes(desk, 20, 60, pause=0.02, patient=True))
+                await asyncio.sleep(0.7)  # some moment under load
+                code = await asyncio.to_thread(process.stop)
+                self.assertEqual(0, code, process.tail())
+                await asyncio.to_thread(desk.start)
+                return await task
+
+            sent = asyncio.run(load())
+            self.assertEqual({200}, {s.status for s in sent})
+            desk.drained()
+            self.assertTrue(all(legs == list(range(60)) for legs in desk.legs().values()))
+
+    def test_wrong_config_leaves_the_backlog_alone(self) -> None:
+        with Desk() as desk:
+            self.assertEqual(0, desk.start().stop())  # the topics are made
+            right = desk.config.read_text()
+            desk.config.write_text(right.replace(desk.brokers, NOBODY))
+            process = desk.start()
+            self.assertEqual({200}, {s.status for s in asyncio.run(desk.lane("1", range(10)))})
+            self.assertEqual(0, process.stop())
+            before = {path.name: path.read_bytes() for path in (desk.folder / "spool").glob("*.seg")}
+            self.assertNotEqual({}, before)
+            desk.config.write_text(right.replace("partitions: 4", "partitions: 5"))
+            with contextlib.suppress(AssertionError):
+                desk.start()  # it may have been ready for a moment
+            assert desk.process
+            self.assertEqual(1, desk.process.process.wait(30))
+            self.assertIn("partitions", desk.process.tail())
+            after = {path.name: path.read_bytes() for path in (desk.folder / "spool").glob("*.seg")}
+            self.assertEqual(before, after)
+            desk.config.write_text(right)
+            desk.start()
+            desk.drained()
+            self.assertEqual({"1": list(range(10))}, desk.legs())
+
+
 class GroupCommit(unittest.TestCase):
     """Many who wait share a sync."""
 
