@@ -137,11 +137,12 @@ class _Fields:
         return ids.sorted_as_numbers(item for item in found if item)
 
     def seconds(self, name: str) -> int | None:
-        """A length in ms; None for a figure that is no number."""
+        """A length in ms; None for a figure that is no number, or below nothing."""
         try:
-            return round(float(self.text(name) or "") * 1000)
+            ms = round(float(self.text(name) or "") * 1000)
         except ValueError:
             return None
+        return ms if ms >= 0 else None
 
     def texts(self, name: str) -> list[str]:
         """A list of words."""
@@ -196,8 +197,12 @@ class _Reader:
             words.known(fields.text("notification_mnemonic"))
             or words.known(self.last_segment)
             or words.by_name(fields.text("notification_name"))
-            or self._by_shape()
+            or self._guess()
         )
+
+    def _guess(self) -> str | None:
+        # A mnemonic nobody knows is a note; only what has none is told by its shape.
+        return None if self.fields.text("notification_mnemonic") else self._by_shape()
 
     def _by_shape(self) -> str | None:
         def has(name: str) -> bool:
@@ -225,7 +230,9 @@ class _Reader:
 
     def _common(self, mnemonic: str | None) -> dict[str, Any]:
         fields = self.fields
-        contact = numbers.party(fields.text("contact_phone_number"))
+        phone, line = fields.text("contact_phone_number"), fields.text("virtual_phone_number")
+        contact = numbers.party(phone)
+        tail = numbers.tail(phone) or numbers.tail(line)
         contact.update(
             _present({"id": fields.ident("contact_id"), "name": fields.text("contact_full_name")})
         )
@@ -234,7 +241,8 @@ class _Reader:
             "leg_ids": fields.idents("leg_ids"),
             "at": self._at(),
             "direction": self._direction(mnemonic),
-            "line": numbers.line(fields.text("virtual_phone_number")),
+            "line": numbers.line(line),
+            "note": {"name": "dtmf", "text": tail} if tail else None,
             "contact": contact,
             "employee": self._employee(),
             "call_source": fields.text("call_source"),
@@ -256,6 +264,8 @@ class _Reader:
 
     def _direction(self, mnemonic: str | None) -> str | None:
         said = self.fields.text("direction")
+        if self.fields.text("is_internal") in ("true", "1"):
+            return "internal"
         if said in ("in", "out"):
             return said
         return {"in_call_session": "in", "out_call_session": "out"}.get(mnemonic or "")

@@ -67,7 +67,8 @@ static void find_word(struct reader *r)
 		r->word = cg_word_in_path(r->suffix);
 	if (!r->word)
 		r->word = cg_word_of_name(text(r, CG_NOTIFICATION_NAME));
-	if (!r->word) {
+	/* A mnemonic that nobody knows is a note, never a guess (contract.md 3.1). */
+	if (!r->word && !has(r, CG_NOTIFICATION_MNEMONIC)) {
 		r->word = word_by_shape(r);
 		r->guessed = r->word != NULL;
 	}
@@ -195,7 +196,8 @@ static int64_t duration(const struct reader *r, enum cg_field field)
 {
 	int64_t ms;
 
-	return seconds_read(text(r, field), &ms) ? CALLEV_NO_NUMBER : ms;
+	/* No span is negative: such a figure says nothing. */
+	return seconds_read(text(r, field), &ms) || ms < 0 ? CALLEV_NO_NUMBER : ms;
 }
 
 /* ---- who, and what every kind may say ---- */
@@ -212,15 +214,21 @@ static int read_parties(struct reader *r)
 	party = party_read(phone, digits);
 	r->ev->contact.number = party.number;
 	r->ev->contact.uri = party.uri;
+	r->ev->dtmf = party.dtmf;
 	party = party_read(line, digits + phone.n);
 	r->ev->line = party.number.n ? party.number : party.uri;
+	if (!r->ev->dtmf.n)
+		r->ev->dtmf = party.dtmf;
 	return 0;
 }
 
 static enum direction direction_of(const struct reader *r)
 {
 	const struct slice said = slice_trim(text(r, CG_DIRECTION));
+	const struct slice internal = slice_trim(text(r, CG_IS_INTERNAL));
 
+	if (slice_eq_nocase(internal, SLICE("true")) || slice_is(internal, "1"))
+		return DIRECTION_INTERNAL; /* both ends are the office's, whatever the direction */
 	if (slice_eq_nocase(said, SLICE("in")))
 		return DIRECTION_IN;
 	if (slice_eq_nocase(said, SLICE("out")))

@@ -23,6 +23,7 @@
 	F(CONTACT_ID, "contact_id")                                                                \
 	F(START_TIME, "start_time")                                                                \
 	F(CALL_SOURCE, "call_source")                                                              \
+	F(IS_INTERNAL, "is_internal")                                                              \
 	F(EMPLOYEE_ID, "employee_id")                                                              \
 	F(EXTERNAL_ID, "external_id")                                                              \
 	F(FINISH_TIME, "finish_time")                                                              \
