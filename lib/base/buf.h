@@ -41,7 +41,7 @@ void buf_add_text(struct buf *b, const char *text);
 void buf_add_u64(struct buf *b, uint64_t value); /* decimal */
 void buf_add_i64(struct buf *b, int64_t value);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF(2, 3);
-void buf_vprintf(struct buf *b, const char *format, va_list args);
+void buf_vprintf(struct buf *b, const char *format, va_list args) PRINTF(2, 0);
 static inline struct slice buf_slice(const struct buf *b)
 {
 	return slice_make(b->p, b->n);
