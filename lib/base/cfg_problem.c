@@ -4,6 +4,7 @@
 
 #define SHOWN_BYTES 60 /* of a wrong value, in its message */
 
+PRINTF(5, 0)
 static void add_problem(struct cfg_reader *r, int line, const char *key, const char *kind,
 			const char *format, va_list args)
 {
