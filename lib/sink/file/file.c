@@ -312,7 +312,7 @@ static void fini(void *state)
 const struct sink_kind sink_file = {
 	.name = "file",
 	.send = CFG_SEND_EVERY,
-	.first_step = "record",
+	.concurrency = FILE_SINK_LINES_MAX / 2, /* what waits together shares a sync */
 	.state_size = sizeof(struct file),
 	.init = init,
 	.format = format,

@@ -234,7 +234,6 @@ static void fini(void *state)
 const struct sink_kind sink_webhook = {
 	.name = "webhook",
 	.send = CFG_SEND_EVERY,
-	.first_step = "record",
 	.state_size = sizeof(struct webhook),
 	.init = init,
 	.format = format,

@@ -103,7 +103,7 @@ static void answers_find_their_way_back(void **state)
 
 	assert_int_equal(2, outlets_count(o->outlets));
 	assert_int_equal(3, outlets_find(o->outlets, SLICE("crm"))->concurrency); /* 8 over 3 */
-	assert_int_equal(1, outlets_find(o->outlets, SLICE("archive"))->concurrency);
+	assert_true(outlets_find(o->outlets, SLICE("archive"))->concurrency > 100);
 	assert_null(outlets_find(o->outlets, SLICE("later")));
 	for (int i = 0; i < 40; i++)
 		tell(o, i % 2 ? "crm" : "archive", i);
