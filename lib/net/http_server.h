@@ -13,7 +13,8 @@
  * others, and an early answer is not lost in a reset: what the client still sends is read and
  * dropped for a while.
  *
- * Not here: TLS, HTTP/2. A client that ends its sending side before the answer gets none.
+ * Not here: TLS, HTTP/2. A client that ends its sending side before the answer gets none. evhttp
+ * knows no chunk extensions: such a body, like any malformed chunk, is answered 413.
  */
 #ifndef CS_NET_HTTP_SERVER_H
 #define CS_NET_HTTP_SERVER_H
