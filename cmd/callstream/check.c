@@ -7,8 +7,8 @@
 #include "cmd.h"
 #include "log/log.h"
 
-/* What only the log's own client knows: kafka.properties. Nothing is connected. */
-static int check_log(const struct cfg *cfg, struct buf *problems)
+/* Would the log be opened with this config? Nothing is connected. */
+static int check_log(const struct cfg *cfg, int line, struct buf *problems)
 {
 	struct buf problem = BUF_EMPTY;
 	struct log *log = NULL;
@@ -17,10 +17,27 @@ static int check_log(const struct cfg *cfg, struct buf *problems)
 	if (err == 0)
 		log_close(log);
 	else
-		buf_printf(problems, "%s:%d: %.*s\n", cfg->file, cfg->kafka.properties_line,
-			   problem.n ? (int)problem.n : (int)sizeof("kafka: out of memory") - 1,
-			   problem.n ? problem.p : "kafka: out of memory");
+		buf_printf(problems, "%s:%d: %.*s\n", cfg->file, line,
+			   SLICE_ARG(problem.n ? buf_slice(&problem) : SLICE("kafka: no memory")));
 	buf_fini(&problem);
+	return err;
+}
+
+/* kafka.properties, of which only the log's own client knows: each alone, so that each is told. */
+static int check_properties(const struct cfg *cfg, struct buf *problems)
+{
+	struct cfg one = *cfg;
+	int err = 0;
+
+	one.kafka.properties_n = 1;
+	for (size_t i = 0; i < cfg->kafka.properties_n; i++) {
+		one.kafka.properties = &cfg->kafka.properties[i];
+		if (check_log(&one, cfg->kafka.properties_lines[i], problems))
+			err = -EINVAL;
+	}
+	if (!err) /* and all of them together */
+		err = check_log(cfg, cfg->kafka.properties_n ? cfg->kafka.properties_lines[0] : 1,
+				problems);
 	return err;
 }
 
@@ -37,7 +54,7 @@ static int run(const struct cmd_args *args)
 	int err = cfg_load(file, &cfg, &problems);
 
 	if (!err)
-		err = check_log(cfg, &problems);
+		err = check_properties(cfg, &problems);
 	cfg_free(cfg);
 	fwrite(problems.p ? problems.p : "", 1, problems.n, stdout);
 	buf_fini(&problems);

@@ -223,8 +223,10 @@ static int run_roles(const struct choice *choice, struct running *running, const
 	for (size_t i = 0; i < choice->n && !code; i++)
 		code = start_role(running, choice->v[i], cfg);
 	running->started = true;
-	if (!code)
+	if (!code) {
+		SLOG(SLOG_INFO, "running", SLOG_I("roles", running->n));
 		code = wait_for_end(running);
+	}
 	arm_second_signal();
 	drained = end_roles(running, cfg->drain_ms);
 	return code ? code : drained;

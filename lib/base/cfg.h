@@ -27,7 +27,7 @@ struct cfg_kafka {
 	bool create_topics;
 	struct cfg_pair *properties; /* of librdkafka, as written */
 	size_t properties_n;
-	int properties_line; /* where they stand, for messages */
+	int *properties_lines; /* where each stands, for messages */
 };
 
 enum cfg_ack { CFG_ACK_AUTO, CFG_ACK_KAFKA, CFG_ACK_SPOOL };

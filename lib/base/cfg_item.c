@@ -387,6 +387,16 @@ static void check_ingest(struct cfg_reader *r, const struct cfg_node *root)
 			  "needs both certificate and key, allowed: both or neither");
 }
 
+/* What only librdkafka knows of them, check asks it, and needs the lines for its answers. */
+static void find_properties(struct cfg_reader *r, const struct cfg_node *node)
+{
+	struct cfg_kafka *kafka = &r->cfg->kafka;
+
+	kafka->properties_lines = cfg_alloc(r->mem, kafka->properties_n * sizeof(int));
+	for (size_t i = 0; kafka->properties_lines && i < kafka->properties_n; i++)
+		kafka->properties_lines[i] = cfg_line_of(node, kafka->properties[i].key);
+}
+
 void cfg_check_whole(struct cfg_reader *r, const struct cfg_node *root)
 {
 	const struct cfg_deliver *deliver = &r->cfg->deliver;
@@ -397,7 +407,7 @@ void cfg_check_whole(struct cfg_reader *r, const struct cfg_node *root)
 	check_order(r, node, "connect_timeout", deliver->connect_timeout_ms, "timeout",
 		    deliver->timeout_ms);
 	check_ingest(r, root);
-	r->cfg->kafka.properties_line = cfg_line_of(cfg_node_get(root, "kafka"), "properties");
+	find_properties(r, cfg_node_get(cfg_node_get(root, "kafka"), "properties"));
 	r->cfg->redis_configured = cfg_node_get(root, "redis") != NULL;
 	r->cfg->record_configured = cfg_node_get(root, "record") != NULL;
 	r->cfg->sip_configured = cfg_node_get(root, "sip") != NULL;

@@ -239,7 +239,7 @@ static uint16_t port(void)
 {
 	const char *at;
 
-	assert_said("\"role started\" role=correlate");
+	assert_said("msg=running roles=");
 	at = strstr(child.said, " admin=127.0.0.1:");
 	assert_non_null(at);
 	return (uint16_t)strtoul(at + sizeof(" admin=127.0.0.1:") - 1, NULL, 10);
