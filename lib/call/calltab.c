@@ -78,7 +78,6 @@ static int refold(struct calltab *tab, struct call *call, int64_t now_ms)
 		.recordings = tab->accounts[call->account]->recordings,
 		.record_role = tab->cfg.record_role,
 		.recording_wait_over = call->item.flags & CALL_WAIT_OVER,
-		.country = slice_of(tab->cfg.cfg->numbers_country),
 	};
 	struct record rec;
 	int err = facts_decode(&tab->facts, &call->facts, account_name(tab, call->account));

@@ -10,7 +10,7 @@
  * record is made is a row here. A source without a row brings outcome and cause in its events.
  */
 static const struct source sources[] = {
-	{ .name = SLICE_INIT("callgear"), .reason = reason_of_callgear },
+	{ .name = SLICE_INIT("callgear"), .reason = reason_of_callgear, .one_leg_out = true },
 };
 static const struct source other_source = { .answer_by_leg = true, .summary_missing = true };
 

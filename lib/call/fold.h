@@ -34,7 +34,6 @@ struct fold_in {
 	bool record_role; /* recordings are awaited until stored, not until available */
 	enum closed_by closed_by;
 	bool recording_wait_over;
-	struct slice country; /* numbers.country, for comparing numbers */
 };
 
 struct record_leg {

@@ -38,10 +38,11 @@ static void fill(struct slice *field, struct slice more)
 		*field = more;
 }
 
-/* What rang: inbound each leg, outbound the contact's alone, whose call_proceeding comes first. */
+/* What rang; where the source has one leg for outbound, that which rang first: the contact's. */
 static void add_rings(struct fold *f)
 {
 	const struct fold_in *in = f->in;
+	bool one = fold_has_one_leg(f);
 
 	for (size_t i = 0; i < in->events_n; i++) {
 		const struct callev *ev = &in->events[i];
@@ -49,7 +50,7 @@ static void add_rings(struct fold *f)
 
 		if (!is_ring(ev))
 			continue;
-		if (f->rec->direction == DIRECTION_OUT && f->legs_n && !fold_leg(f, ev->leg_id))
+		if (one && f->legs_n && !fold_leg(f, ev->leg_id))
 			continue;
 		leg = add_leg(f, ev);
 		fill(&leg->location, ev->location);
@@ -58,6 +59,8 @@ static void add_rings(struct fold *f)
 		fill(&leg->from_leg, ev->from_leg);
 		person_fill(&leg->employee, &ev->employee);
 	}
+	if (one && f->legs_n && person_is_absent(&f->legs[0].employee) && f->started)
+		f->legs[0].employee = f->started->employee; /* who dials (rules.md 5) */
 }
 
 static void answer(struct record_leg *leg, int64_t at_ms)
@@ -158,13 +161,13 @@ static void end_unanswered(struct fold *f, struct record_leg *leg, const int64_t
 
 	leg->ended_at_ms = f->rec->ended_at_ms;
 	leg->outcome = f->rec->outcome;
-	if (replaced_ms != TIME_NONE && replaced_ms < leg->ended_at_ms) {
-		leg->ended_at_ms = replaced_ms;
-		leg->outcome = OUTCOME_NO_ANSWER;
-	}
-	if (taken_ms != TIME_NONE && taken_ms < leg->ended_at_ms) {
+	if (taken_ms != TIME_NONE && taken_ms <= leg->ended_at_ms) {
 		leg->ended_at_ms = taken_ms;
 		leg->outcome = OUTCOME_CANCELLED;
+	}
+	if (replaced_ms != TIME_NONE && replaced_ms <= leg->ended_at_ms) {
+		leg->ended_at_ms = replaced_ms;
+		leg->outcome = OUTCOME_NO_ANSWER;
 	}
 }
 

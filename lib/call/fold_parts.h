@@ -29,6 +29,7 @@ uint32_t names_find(const struct names *names, struct slice text); /* or NAME_NO
 struct source {
 	struct slice name;
 	const struct reason *(*reason)(struct slice word); /* NULL: events bring their outcome */
+	bool one_leg_out;     /* outbound only the contact's leg is one of the record's */
 	bool answer_by_leg;   /* a leg that was answered is a talk (else talks are told) */
 	bool summary_missing; /* without its end event a call has the note no_summary */
 };
@@ -91,6 +92,11 @@ const struct talk *fold_last_talk(const struct fold *f);
 /* The time covered by at least one talk, inside the call. */
 CHECKED int fold_talked_ms(struct fold *f, int64_t *ret);
 CHECKED int fold_transfers(struct fold *f);
+
+static inline bool fold_has_one_leg(const struct fold *f)
+{
+	return f->source->one_leg_out && f->rec->direction == DIRECTION_OUT;
+}
 
 /* fold_legs.c */
 CHECKED int fold_legs(struct fold *f);

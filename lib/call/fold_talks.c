@@ -226,6 +226,35 @@ int fold_talked_ms(struct fold *f, int64_t *ret)
 }
 
 /*
+ * Inbound the contact's leg never rang, so a talk whose legs all rang is one between employees;
+ * outbound the contact's leg is the record's only one. In a call by API nobody tells them apart.
+ */
+static bool has_contact(const struct fold *f, const struct talk *talk)
+{
+	bool one = fold_has_one_leg(f);
+
+	if (f->by_api || f->legs_n == 0 || talk->told->leg_ids_n < 2)
+		return true;
+	for (size_t i = 0; i < talk->told->leg_ids_n; i++) {
+		if (one == (fold_leg(f, talk->told->leg_ids[i]) != NULL))
+			return true;
+	}
+	return false;
+}
+
+/* Drops the talks without the contact, unless none has it. Returns how many are left. */
+static size_t with_contact(const struct fold *f, struct span *spans, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (has_contact(f, spans[i].talk))
+			spans[kept++] = spans[i];
+	}
+	return kept ? kept : n;
+}
+
+/*
  * Drops each talk that lies inside another's time: a consultation, after which the contact is where
  * it was. Returns how many are left.
  */
@@ -300,7 +329,8 @@ int fold_transfers(struct fold *f)
 	if (!list || !spans)
 		return -ENOMEM;
 	f->rec->transfers = list;
-	n = without_consultations(spans, f->talks_n);
+	n = with_contact(f, spans, f->talks_n);
+	n = without_consultations(spans, n);
 	for (size_t i = 1; i < n; i++) {
 		struct slice left = short_name(f, spans[i - 1].talk);
 		struct slice came = short_name(f, spans[i].talk);

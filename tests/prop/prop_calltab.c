@@ -403,8 +403,7 @@ static void naive_record(const struct world *w, const struct callev *of, struct 
 	struct fold_in in = { .events = events,
 			      .events_n = n,
 			      .closed_by = reason(events, n),
-			      .recording_wait_over = true,
-			      .country = slice_of(w->cfg->numbers_country) };
+			      .recording_wait_over = true };
 	const struct cfg_account *account = cfg_account(w->cfg, of->account);
 	struct buf json = BUF_EMPTY;
 	struct record rec;

@@ -145,9 +145,26 @@ class _Call:
             people[leg] = facts.merged((people.get(leg, {}), event.get("employee", {})))
         if self.direction == "out":
             ringing = dict(list(ringing.items())[:1])
+            for leg in ringing:  # the one who dials
+                people[leg] = people[leg] or self._dialler()
         answers = {leg: self._leg_answer(leg) for leg in ringing}
         legs = [self._leg(leg, ringing, answers, people[leg]) for leg in ringing]
         return sorted(legs, key=facts.leg_order)
+
+    def _dialler(self) -> dict[str, str]:
+        opener = next((e for e in self.events if e["kind"] == "call.started"), {})
+        return dict(opener.get("employee", {}))
+
+    def _talks_with_contact(self) -> list[Talk]:
+        """Without those between employees: the contact's leg never rang, outbound it did first."""
+        rung = [e["leg_id"] for e in self.rings]
+        if not rung or "click_to_call" in self.notes:
+            return self.talks
+        if self.direction == "out":
+            found = [t for t in self.talks if len(t.legs) < 2 or rung[0] in t.legs]
+        else:
+            found = [t for t in self.talks if len(t.legs) < 2 or set(t.legs) - set(rung)]
+        return found or self.talks
 
     def _leg_talks(self, leg: str) -> list[Talk]:
         return [talk for talk in self.talks if leg in talk.legs]
@@ -185,13 +202,14 @@ class _Call:
     ) -> tuple[int, str]:
         """It ends when it was replaced, when another took the call, or with the call."""
         began = ringing[leg]
-        ends = [(self.ended, self.outcome)]
+        ends: list[tuple[int, str]] = []
         for other, rang in ringing.items():
             if other != leg and rang > began + _PARALLEL_MS:
                 ends.append((rang, "no_answer"))
         for other, answer in answers.items():
             if other != leg and answer is not None and answer >= began:
                 ends.append((answer, "cancelled"))
+        ends.append((self.ended, self.outcome))
         return min(ends, key=lambda end: end[0])
 
     # --- the record ---
@@ -259,7 +277,7 @@ class _Call:
             **self._durations(),
             "employee": self._employee(),
             "legs": self._legs(),
-            "transfers": facts.transfers(self.talks, self.ended, _short_name),
+            "transfers": facts.transfers(self._talks_with_contact(), self.ended, _short_name),
             "recordings": recordings,
             "tags": self._tags(),
             "scenario": facts.first(self.events, "scenario"),

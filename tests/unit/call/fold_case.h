@@ -29,7 +29,6 @@ static inline void fold_case_init(struct fold_case *c)
 	assert_non_null(c->folder);
 	c->in.recordings = CFG_RECORDINGS_NEVER;
 	c->in.closed_by = CLOSED_BY_END;
-	c->in.country = SLICE("RU");
 }
 
 static inline void fold_case_fini(struct fold_case *c)
