@@ -21,7 +21,13 @@ struct job {
 	const struct cfg *cfg;
 	struct calltab *tab;
 	struct closed_index *closed;
-	struct callev_parser *parser;
+	struct ahead {
+		struct callev_parser *parser;
+		struct slice line;
+		uint64_t number;
+	} ahead[CALLTAB_BATCH]; /* lines that were read and not applied yet */
+	struct callev events[CALLTAB_BATCH];
+	size_t ahead_n;
 	struct rows rows;
 	struct buf out, scratch; /* scratch: what a log would keep of the limits */
 	bool every_revision;
@@ -87,11 +93,10 @@ static void on_late(void *arg, const struct uuid *event_id, struct slice json)
 
 /* ---- input ---- */
 
-static void complain(struct job *job, size_t offset, const char *reason)
+static void complain(struct job *job, uint64_t line, size_t offset, const char *reason)
 {
 	job->wrong_input = true;
-	fprintf(stderr, "stdin:%llu: offset %zu: %s\n", (unsigned long long)job->line, offset,
-		reason);
+	fprintf(stderr, "stdin:%llu: offset %zu: %s\n", (unsigned long long)line, offset, reason);
 }
 
 /* The end of a batch: what a limit pushes out leaves, and no log wants to know it. 0 or -E. */
@@ -105,10 +110,10 @@ static int trim(struct job *job)
 	return calltab_trim(job->tab, job->newest_ms, &job->scratch);
 }
 
-static int apply(struct job *job, const struct callev *ev, struct slice line)
+static int apply(struct job *job, const struct callev *ev, const struct ahead *from)
 {
 	int64_t append_ms = ev->received_at_ms != TIME_NONE ? ev->received_at_ms : ev->at_ms;
-	int change = calltab_apply(job->tab, ev, append_ms, line);
+	int change = calltab_apply(job->tab, ev, append_ms, from->line);
 
 	job->newest_ms = MAX(job->newest_ms, append_ms);
 	switch (change) {
@@ -116,20 +121,33 @@ static int apply(struct job *job, const struct callev *ev, struct slice line)
 		job->late++;
 		return 0;
 	case -EINVAL:
-		complain(job, 0, "an event needs account, call_session_id and a time");
+		complain(job, from->number, 0,
+			 "an event needs account, call_session_id and a time");
 		return 0;
 	case -ENOSPC:
-		complain(job, 0, "too many events of one call");
+		complain(job, from->number, 0, "too many events of one call");
 		return 0;
 	default:
 		return MIN(change, 0);
 	}
 }
 
+/* Applies what was read ahead. The lines are gone then. */
+static int apply_ahead(struct job *job)
+{
+	int err = 0;
+
+	calltab_prefetch(job->tab, job->events, job->ahead_n);
+	for (size_t i = 0; i < job->ahead_n && !err; i++)
+		err = apply(job, &job->events[i], &job->ahead[i]);
+	job->ahead_n = 0;
+	return err ? err : job->err;
+}
+
 static int take_line(struct job *job, struct slice line)
 {
+	struct ahead *ahead = &job->ahead[job->ahead_n];
 	struct parse_error error = { 0, "no event" };
-	struct callev ev;
 	int err;
 
 	job->line++;
@@ -140,15 +158,16 @@ static int take_line(struct job *job, struct slice line)
 	}
 	if (slice_trim(line).n == 0)
 		return 0;
-	err = callev_parse(job->parser, line, &ev, &error);
+	err = callev_parse(ahead->parser, line, &job->events[job->ahead_n], &error);
 	if (err == -ENOMEM)
 		return err;
 	if (err) {
-		complain(job, error.offset, error.reason);
+		complain(job, job->line, error.offset, error.reason);
 		return 0;
 	}
-	err = apply(job, &ev, line);
-	return err ? err : job->err;
+	ahead->line = line;
+	ahead->number = job->line;
+	return ++job->ahead_n == CALLTAB_BATCH ? apply_ahead(job) : 0;
 }
 
 /* Takes the lines that are whole off the front of text. */
@@ -164,7 +183,7 @@ static int take_lines(struct job *job, struct slice *text)
 			return err;
 		*text = slice_skip(*text, n + 1);
 	}
-	return 0;
+	return apply_ahead(job);
 }
 
 /* What is read and not taken yet; a line that is too long is passed over. */
@@ -199,7 +218,7 @@ static int take_buffer(struct job *job, struct input *in)
 		return err;
 	if (text.n > LINE_BYTES_MAX) {
 		job->line++;
-		complain(job, LINE_BYTES_MAX, "the line is too long");
+		complain(job, job->line, LINE_BYTES_MAX, "the line is too long");
 		in->passing = true;
 		text.n = 0;
 	}
@@ -236,6 +255,8 @@ static int read_events(struct job *job)
 	}
 	if (!err && in.buf.n && !in.passing)
 		err = take_line(job, buf_slice(&in.buf));
+	if (!err)
+		err = apply_ahead(job);
 	buf_fini(&in.buf);
 	return err;
 }
@@ -309,9 +330,11 @@ static int set_up(struct job *job)
 
 	job->newest_ms = TIME_MIN_MS;
 	rows_init(&job->rows);
-	job->parser = callev_parser_new();
-	if (!job->parser)
-		return -ENOMEM;
+	for (size_t i = 0; i < CALLTAB_BATCH; i++) {
+		job->ahead[i].parser = callev_parser_new();
+		if (!job->ahead[i].parser)
+			return -ENOMEM;
+	}
 	err = closed_new(c->closed_index_ms, c->closed_index_max, &job->closed);
 	return err ? err : calltab_new(&cfg, job->closed, &out, &job->tab);
 }
@@ -320,7 +343,8 @@ static void tear_down(struct job *job)
 {
 	calltab_free(job->tab);
 	closed_free(job->closed);
-	callev_parser_free(job->parser);
+	for (size_t i = 0; i < CALLTAB_BATCH; i++)
+		callev_parser_free(job->ahead[i].parser);
 	rows_fini(&job->rows);
 	buf_fini(&job->out);
 	buf_fini(&job->scratch);
@@ -344,7 +368,7 @@ static int load_config(const struct cmd_args *args, struct cfg **ret)
 static int run(const struct cmd_args *args)
 {
 	const char *now = cmd_opt(args, "--now");
-	struct job job = { .every_revision = cmd_opt(args, "--every-revision") != NULL };
+	static struct job job;
 	int64_t now_ms = INT64_MAX;
 	struct cfg *cfg = NULL;
 	int code;
@@ -361,6 +385,7 @@ static int run(const struct cmd_args *args)
 	if (code)
 		return code;
 	job.cfg = cfg;
+	job.every_revision = cmd_opt(args, "--every-revision") != NULL;
 	code = set_up(&job) ? cmd_fail(EXIT_WRONG_INPUT, "correlate: out of memory")
 			    : work(&job, now_ms);
 	tear_down(&job);

@@ -332,12 +332,11 @@ void facts_begin(struct facts *f, struct slice session)
 	directory(f)[-1] = tag_of(session);
 }
 
-void facts_recap(struct facts *f, uint32_t cap)
+void facts_copy_directory(struct facts *to, const struct facts *from)
 {
-	size_t n = f->texts_n * sizeof(uint32_t);
+	size_t n = from->texts_n * sizeof(uint32_t);
 
-	memmove(f->bytes + cap - n, f->bytes + f->cap - n, n);
-	f->cap = cap;
+	memcpy(to->bytes + to->cap - n, from->bytes + from->cap - n, n);
 }
 
 /* ---- writing a fact ---- */

@@ -67,14 +67,14 @@ bool facts_is_session(const struct facts *f, struct slice session);
 
 /*
  * Adding: encode, make room, take. ev is the event whose key is given. facts_encode returns the
- * bytes that must be behind the header (facts_recap moves the directory when they change), -ENOSPC
+ * bytes that must be behind the header, -ENOSPC
  * when the call is full, -ENOMEM.
  */
 CHECKED int facts_encode(struct facts_scratch *s, const struct facts *f, const struct callev *ev);
 void facts_take(const struct facts_scratch *s, struct facts *f, const struct fact_key *key,
 		const struct fact_key *last);
-/* Growing: call it when the memory has grown. cap: a multiple of 4. */
-void facts_recap(struct facts *f, uint32_t cap);
+/* After all else was copied to memory with another cap. */
+void facts_copy_directory(struct facts *to, const struct facts *from);
 
 /* 1 with *ret when the event is there, else 0 with the last fact's key in *ret_last (when n). */
 int facts_find(const struct facts *f, const struct uuid *id, struct fact_key *ret,

@@ -15,7 +15,7 @@ uint32_t account_find(const struct calltab *tab, struct slice name)
 {
 	uint32_t tag = name_tag(name), at = map_first(&tab->accounts_by_name, tag), account;
 
-	while ((account = map_next(&tab->accounts_by_name, tag, &at))) {
+	while ((account = (uint32_t)map_next(&tab->accounts_by_name, tag, &at))) {
 		if (slice_eq(account_name(tab, account), name))
 			return account;
 	}
@@ -118,10 +118,39 @@ void account_unref(struct calltab *tab, uint32_t account)
 
 /* ---- finding ---- */
 
-/* Where a call of this account and session is found; in memory alone. */
-static uint64_t session_hash(uint32_t account, struct slice session)
+/* Where a call of this account and session is found: a map and a tag in it. In memory alone. */
+struct place {
+	unsigned map;
+	uint32_t tag;
+};
+
+static struct place session_place(uint32_t account, struct slice session)
 {
-	return XXH3_64bits_withSeed(session.p, session.n, account);
+	uint64_t hash = XXH3_64bits_withSeed(session.p, session.n, account);
+
+	return (struct place){ hash % CALLTAB_SLICES, (uint32_t)(hash >> 32) };
+}
+
+static struct place call_place(const struct call *call)
+{
+	return session_place(call->account, facts_session(&call->facts));
+}
+
+/* Calls lie where malloc put them: 16 bytes apart. */
+static uint64_t call_value(const struct call *call)
+{
+	return (uint64_t)(uintptr_t)call >> 4;
+}
+
+static struct call *call_of(uint64_t value)
+{
+	return (struct call *)(uintptr_t)(value << 4);
+}
+
+void call_fetch(const struct call *call)
+{
+	for (size_t at = 0; at < 640; at += 64)
+		__builtin_prefetch((const char *)call + at);
 }
 
 static uint32_t id_tag(const struct uuid *call_id)
@@ -139,22 +168,49 @@ unsigned calltab_slice_of(const struct uuid *call_id)
 
 struct call *call_find(const struct calltab *tab, struct slice account, struct slice session)
 {
-	uint32_t index = account_find(tab, account), at, tag, handle;
+	uint32_t index = account_find(tab, account), at;
 	const struct map *map;
-	uint64_t hash;
+	struct place place;
+	uint64_t value;
 
 	if (!index)
 		return NULL;
-	hash = session_hash(index, session);
-	map = &tab->sessions[hash % CALLTAB_SLICES];
-	tag = (uint32_t)(hash >> 32);
-	for (at = map_first(map, tag); (handle = map_next(map, tag, &at));) {
-		struct call *call = as_call(tab->items[handle]);
+	place = session_place(index, session);
+	map = &tab->sessions[place.map];
+	for (at = map_first(map, place.tag); (value = map_next(map, place.tag, &at));) {
+		struct call *call = call_of(value);
 
+		call_fetch(call);
 		if (call->account == index && facts_is_session(&call->facts, session))
 			return call;
 	}
 	return NULL;
+}
+
+void calltab_prefetch(const struct calltab *tab, const struct callev *events, size_t n)
+{
+	struct place places[CALLTAB_BATCH];
+	bool known[CALLTAB_BATCH];
+
+	n = MIN(n, CALLTAB_BATCH);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t account = account_find(tab, events[i].account);
+		const struct map *map;
+
+		known[i] = account != 0;
+		places[i] = session_place(account, events[i].call_session_id);
+		map = &tab->sessions[places[i].map];
+		if (map->slots)
+			__builtin_prefetch(&map->slots[map_first(map, places[i].tag)]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct map *map = &tab->sessions[places[i].map];
+		uint32_t at = map_first(map, places[i].tag);
+		uint64_t value = known[i] ? map_next(map, places[i].tag, &at) : 0;
+
+		if (value)
+			call_fetch(call_of(value));
+	}
 }
 
 struct item *item_find(const struct calltab *tab, const struct uuid *call_id)
@@ -162,7 +218,7 @@ struct item *item_find(const struct calltab *tab, const struct uuid *call_id)
 	const struct map *map = &tab->slices[calltab_slice_of(call_id)].by_id;
 	uint32_t tag = id_tag(call_id), at, handle;
 
-	for (at = map_first(map, tag); (handle = map_next(map, tag, &at));) {
+	for (at = map_first(map, tag); (handle = (uint32_t)map_next(map, tag, &at));) {
 		if (uuid_eq(&tab->items[handle]->id, call_id))
 			return tab->items[handle];
 	}
@@ -213,13 +269,20 @@ static int items_reserve(struct calltab *tab)
 	return 0;
 }
 
+/* The first bytes of an id in its order. */
+static uint32_t id_rank(const struct uuid *id)
+{
+	return (uint32_t)id->b[0] << 24 | (uint32_t)id->b[1] << 16 | (uint32_t)id->b[2] << 8 |
+	       id->b[3];
+}
+
 /* The memory has been reserved. */
 static void item_enter(struct calltab *tab, struct item *item)
 {
 	item->handle = tab->spare_n ? tab->spare[--tab->spare_n] : tab->items_n++;
 	tab->items[item->handle] = item;
 	item->key_ms = item_due(tab, item);
-	timers_add(&tab->timers, item->handle, item->key_ms);
+	timers_add(&tab->timers, item->handle, id_rank(&item->id), item->key_ms);
 }
 
 /* The memory stays the caller's. */
@@ -299,19 +362,18 @@ static void count_call(struct calltab *tab, const struct call *call, bool comes)
 
 int call_add(struct calltab *tab, struct call *call)
 {
-	struct slice session = facts_session(&call->facts);
-	uint64_t hash = session_hash(call->account, session);
-	struct map *map = &tab->sessions[hash % CALLTAB_SLICES];
+	struct place place = call_place(call);
+	struct map *map = &tab->sessions[place.map];
 	int err = items_reserve(tab);
 
 	if (err)
 		return err;
 	item_enter(tab, &call->item);
-	err = map_add(map, (uint32_t)(hash >> 32), call->item.handle);
+	err = map_add(map, place.tag, call_value(call));
 	if (!err) {
 		err = id_add(tab, &call->item);
 		if (err)
-			map_remove(map, (uint32_t)(hash >> 32), call->item.handle);
+			map_remove(map, place.tag, call_value(call));
 	}
 	if (err) {
 		item_forget(tab, &call->item);
@@ -324,41 +386,46 @@ int call_add(struct calltab *tab, struct call *call)
 
 void call_remove(struct calltab *tab, struct call *call)
 {
-	uint64_t hash = session_hash(call->account, facts_session(&call->facts));
+	struct place place = call_place(call);
 
 	count_call(tab, call, false);
-	map_remove(&tab->sessions[hash % CALLTAB_SLICES], (uint32_t)(hash >> 32),
-		   call->item.handle);
+	map_remove(&tab->sessions[place.map], place.tag, call_value(call));
 	id_remove(tab, &call->item);
 	account_unref(tab, call->account);
 	item_leave(tab, &call->item);
 }
 
-/* Of a call that has grown, or is written anew, in place of old. */
-static void moved(struct calltab *tab, struct call *call, size_t old_bytes)
+/* A call that has grown, or is written anew, takes the old one's place. */
+static void moved(struct calltab *tab, struct call *call, const struct call *old)
 {
+	struct place place;
+
 	if (!call->item.handle)
 		return;
-	tab->counts.bytes += call_bytes(call) - old_bytes;
+	tab->counts.bytes += call_bytes(call) - call_bytes(old);
 	tab->items[call->item.handle] = &call->item;
+	place = call_place(call);
+	map_replace(&tab->sessions[place.map], place.tag, call_value(old), call_value(call));
 }
 
 int call_grow(struct calltab *tab, struct call **call, size_t room)
 {
-	struct call *bigger = *call;
-	size_t old_bytes = call_bytes(bigger);
-	uint32_t cap;
+	struct call *old = *call, *bigger;
+	size_t used = sizeof(*old) + old->facts.stream_n;
 
-	if (room <= bigger->facts.cap)
+	if (room <= old->facts.cap)
 		return 0;
 	/* With something to spare for the next fact. */
-	cap = whole_chunk(room + room / 4);
-	bigger = realloc(bigger, sizeof(*bigger) + cap);
+	bigger = call_new(&old->item.id, room + room / 4);
 	if (!bigger)
 		return -ENOMEM;
-	facts_recap(&bigger->facts, cap);
-	moved(tab, bigger, old_bytes);
+	room = bigger->facts.cap;
+	memcpy(bigger, old, used);
+	bigger->facts.cap = (uint32_t)room;
+	facts_copy_directory(&bigger->facts, &old->facts);
+	moved(tab, bigger, old);
 	*call = bigger;
+	free(old);
 	return 0;
 }
 
@@ -396,7 +463,7 @@ int call_rebuild(struct calltab *tab, struct call **call)
 		return err;
 	}
 	anew->item.handle = old->item.handle;
-	moved(tab, anew, call_bytes(old));
+	moved(tab, anew, old);
 	*call = anew;
 	free(old);
 	return 0;

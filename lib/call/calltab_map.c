@@ -11,9 +11,14 @@ void map_fini(struct map *m)
 	*m = (struct map){ NULL, 0, 0 };
 }
 
+static uint32_t home(const struct map *m, uint64_t slot)
+{
+	return map_first(m, (uint32_t)(slot >> MAP_VALUE_BITS));
+}
+
 static void put(struct map *m, uint64_t slot)
 {
-	uint32_t at = map_first(m, (uint32_t)(slot >> 32));
+	uint32_t at = home(m, slot);
 
 	while (m->slots[at])
 		at = (at + 1) & m->mask;
@@ -38,7 +43,7 @@ static int grow(struct map *m)
 	return 0;
 }
 
-int map_add(struct map *m, uint32_t tag, uint32_t value)
+int map_add(struct map *m, uint32_t tag, uint64_t value)
 {
 	/* Five sixths full at the most: probes stay short, and an empty slot ends each search. */
 	if (!m->slots || ((uint64_t)m->n + 1) * 6 > ((uint64_t)m->mask + 1) * 5) {
@@ -47,7 +52,7 @@ int map_add(struct map *m, uint32_t tag, uint32_t value)
 		if (err)
 			return err;
 	}
-	put(m, (uint64_t)tag << 32 | value);
+	put(m, map_slot(tag, value));
 	m->n++;
 	return 0;
 }
@@ -56,9 +61,7 @@ int map_add(struct map *m, uint32_t tag, uint32_t value)
 static void close_hole(struct map *m, uint32_t hole)
 {
 	for (uint32_t at = (hole + 1) & m->mask; m->slots[at]; at = (at + 1) & m->mask) {
-		uint32_t home = map_first(m, (uint32_t)(m->slots[at] >> 32));
-
-		if (((at - home) & m->mask) < ((at - hole) & m->mask))
+		if (((at - home(m, m->slots[at])) & m->mask) < ((at - hole) & m->mask))
 			continue;
 		m->slots[hole] = m->slots[at];
 		hole = at;
@@ -67,9 +70,9 @@ static void close_hole(struct map *m, uint32_t hole)
 	m->n--;
 }
 
-static uint32_t find(const struct map *m, uint32_t tag, uint32_t value)
+static uint32_t find(const struct map *m, uint32_t tag, uint64_t value)
 {
-	uint64_t wanted = (uint64_t)tag << 32 | value;
+	uint64_t wanted = map_slot(tag, value);
 	uint32_t at = map_first(m, tag);
 
 	while (m->slots[at] != wanted)
@@ -77,12 +80,12 @@ static uint32_t find(const struct map *m, uint32_t tag, uint32_t value)
 	return at;
 }
 
-void map_remove(struct map *m, uint32_t tag, uint32_t value)
+void map_remove(struct map *m, uint32_t tag, uint64_t value)
 {
 	close_hole(m, find(m, tag, value));
 }
 
-void map_replace(struct map *m, uint32_t tag, uint32_t value, uint32_t by)
+void map_replace(struct map *m, uint32_t tag, uint64_t value, uint64_t by)
 {
-	m->slots[find(m, tag, value)] = (uint64_t)tag << 32 | by;
+	m->slots[find(m, tag, value)] = map_slot(tag, by);
 }

@@ -155,7 +155,7 @@ static size_t count_orphans(const struct calltab *tab, const struct map *map)
 	size_t n = 0;
 
 	for (uint32_t i = 0; map->n && i <= map->mask; i++) {
-		struct item *item = tab->items[map_value(map, i)];
+		struct item *item = tab->items[(uint32_t)map_value(map, i)];
 
 		while (item && item->orphan) {
 			n++;
@@ -168,7 +168,7 @@ static size_t count_orphans(const struct calltab *tab, const struct map *map)
 static int gather(struct calltab *tab, const struct map *map, struct content *c)
 {
 	for (uint32_t i = 0; map->n && i <= map->mask; i++) {
-		struct item *item = tab->items[map_value(map, i)];
+		struct item *item = tab->items[(uint32_t)map_value(map, i)];
 
 		if (item && !item->orphan) {
 			struct call *call = as_call(item);

@@ -143,6 +143,8 @@ uint32_t account_find(const struct calltab *tab, struct slice name); /* 0: none 
 CHECKED int account_ref(struct calltab *tab, struct slice name, uint32_t *ret);
 void account_unref(struct calltab *tab, uint32_t account);
 void accounts_set_cfg(struct calltab *tab);
+/* Most of a call is read soon: fetches its lines side by side instead of one after another. */
+void call_fetch(const struct call *call);
 struct call *call_find(const struct calltab *tab, struct slice account, struct slice session);
 struct item *item_find(const struct calltab *tab, const struct uuid *call_id);
 /* A call with room for `room` bytes of facts; not in the table yet. NULL without memory. */

@@ -3,14 +3,22 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* Four children a node: half the depth of two, and they share a cache line. */
-#define CHILDREN 4u
+/*
+ * Four children a node: half the depth of two, and they share a cache line. For that the root is
+ * the last timer of its line.
+ */
+#define CHILDREN   4u
+#define LINE_BYTES 64u
+#define BEFORE     (LINE_BYTES / sizeof(struct timer) - 1)
+_Static_assert(CHILDREN * sizeof(struct timer) == LINE_BYTES, "four timers are a line");
 
 void timers_fini(struct timers *t)
 {
-	free(t->v);
+	free(t->memory);
 	free(t->at);
+	t->memory = NULL;
 	t->v = NULL;
 	t->at = NULL;
 	t->n = t->cap = 0;
@@ -18,19 +26,26 @@ void timers_fini(struct timers *t)
 
 int timers_reserve(struct timers *t, uint32_t cap)
 {
-	struct timer *v;
 	uint32_t *at;
+	char *memory;
+	struct timer *v;
 
 	if (cap <= t->cap)
 		return 0;
-	v = realloc(t->v, cap * sizeof(*v));
-	if (!v)
-		return -ENOMEM;
-	t->v = v;
 	at = realloc(t->at, cap * sizeof(*at));
 	if (!at)
 		return -ENOMEM;
 	t->at = at;
+	memory = malloc((cap + BEFORE) * sizeof(*v) + LINE_BYTES);
+	if (!memory)
+		return -ENOMEM;
+	v = (struct timer *)(void *)(memory + (LINE_BYTES - (uintptr_t)memory % LINE_BYTES)) +
+	    BEFORE;
+	if (t->n)
+		memcpy(v, t->v, t->n * sizeof(*v));
+	free(t->memory);
+	t->memory = memory;
+	t->v = v;
 	t->cap = cap;
 	return 0;
 }
@@ -39,6 +54,8 @@ static bool before(const struct timers *t, const struct timer *a, const struct t
 {
 	if (LIKELY(a->due_ms != b->due_ms))
 		return a->due_ms < b->due_ms;
+	if (LIKELY(a->rank != b->rank))
+		return a->rank < b->rank;
 	return t->tie(t->arg, a->handle, b->handle) < 0;
 }
 
@@ -89,14 +106,16 @@ static void sift(struct timers *t, uint32_t i, struct timer timer)
 		sift_down(t, i, timer);
 }
 
-void timers_add(struct timers *t, uint32_t handle, int64_t due_ms)
+void timers_add(struct timers *t, uint32_t handle, uint32_t rank, int64_t due_ms)
 {
-	sift_up(t, t->n++, (struct timer){ due_ms, handle });
+	sift_up(t, t->n++, (struct timer){ due_ms, handle, rank });
 }
 
 void timers_move(struct timers *t, uint32_t handle, int64_t due_ms)
 {
-	sift(t, t->at[handle], (struct timer){ due_ms, handle });
+	uint32_t i = t->at[handle];
+
+	sift(t, i, (struct timer){ due_ms, handle, t->v[i].rank });
 }
 
 void timers_remove(struct timers *t, uint32_t handle)

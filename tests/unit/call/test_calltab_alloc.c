@@ -30,9 +30,11 @@ static void *counted_realloc(void *p, size_t n);
 
 #define put  map_put
 #define find map_find
+#define home map_home
 #include "../../../lib/call/calltab_map.c"
 #undef put
 #undef find
+#undef home
 #include "../../../lib/call/calltab_timers.c"
 #define reserve facts_reserve
 #include "../../../lib/call/calltab_facts.c"
