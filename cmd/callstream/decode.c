@@ -204,6 +204,7 @@ static const struct cmd_opt opts[] = {
 	{ "--method", "M", "POST (default) or GET", false },
 	{ "--header", "'K: V'", "a header of the request", true },
 	{ "--received-at", "TIME", "when it came, instead of now", false },
+	{ "--json", NULL, "JSON, as without it", false },
 	{ NULL, NULL, NULL, false },
 };
 

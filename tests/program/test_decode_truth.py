@@ -101,6 +101,7 @@ accounts:
         (["--account", "acme", "--path", "/a/s3cret/"], TALK, 0, None),
         (["--account", "acme", "--path", "a?token=s3cret"], TALK, 0, None),
         (["--account", "networks"], TALK, 0, None),
+        (["--account", "networks", "--json"], TALK, 0, None),
         (["--account", "acme", "--path", "s3cret", "--header", "X: y", "--header", "a:"], TALK, 0, None),
         (
             ["--account", "acme", "--method", "GET", "--path", "s3cret?call_session_id=7"],
