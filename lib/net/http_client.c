@@ -30,6 +30,7 @@ struct job {
 	http_answer_fn *answered;
 	void *arg;
 	const void *tag;
+	int64_t start_by_ms; /* 0: no matter when */
 	int64_t began_ms;
 	struct buf answer;
 	size_t head_bytes, body_bytes; /* read so far */
@@ -146,6 +147,8 @@ static int job_new(struct http_client *c, const struct http_request *req, http_a
 	if (!job)
 		return -ENOMEM;
 	*job = (struct job){ .client = c, .answered = answered, .arg = arg, .tag = req->tag };
+	if (req->start_within_ms)
+		job->start_by_ms = clock_mono_ms() + req->start_within_ms;
 	job->url = strdup(req->url);
 	job->method = strdup(req->method);
 	buf_add_slice(&job->body, req->body);
@@ -309,6 +312,10 @@ static void set_limits(CURL *easy, const struct http_client_cfg *cfg)
 static void start_job(struct http_client *c, struct job *job)
 {
 	job->began_ms = clock_mono_ms();
+	if (job->start_by_ms && job->began_ms > job->start_by_ms) {
+		job_end(job, HTTP_CANCELLED);
+		return;
+	}
 	job->easy = c->spare_n ? c->spare[--c->spare_n] : curl_easy_init();
 	if (!job->easy) {
 		job_end(job, HTTP_BROKEN);

@@ -504,8 +504,7 @@ size_t ledger_wanted(struct ledger *l, struct lane *lane, struct buf *out)
 
 	if (lane->refilling_n || (lane->heap_n > lane->concurrency && room < lane->bytes))
 		return 0;
-	TAILQ_FOREACH(d, &lane->parked, state_link)
-	{
+	for (d = TAILQ_FIRST(&lane->parked); d; d = TAILQ_NEXT(d, state_link)) {
 		struct wanted wanted = { .place = d->task.place };
 
 		if (n >= WANTED_MAX || (n && d->task.json_n > room))

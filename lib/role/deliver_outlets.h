@@ -19,8 +19,11 @@ struct outlet {
 	void *state;
 	uint32_t concurrency; /* of one lane: a sink with shards has a lane for each */
 	struct series *verdicts[3], *superseded, *seconds, *routed, *waiting;
-	size_t waiting_n;    /* the owner's, while it counts */
-	unsigned failures_n; /* answers in a row that were no success */
+	size_t waiting_n; /* the owner's, while it counts */
+	/* Of what is logged: how many answers in a row failed, or did not; and since when. */
+	unsigned row_n;
+	bool row_failed, trouble_told;
+	int64_t trouble_ms;
 };
 
 /* A step on its way. delivery, partition and epoch are the worker's words to find its place. */

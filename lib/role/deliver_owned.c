@@ -58,10 +58,10 @@ struct owned_ledger *deliver_find_ledger(const struct deliver_worker *w, int32_t
 void deliver_cancel_flights(struct ledger *l)
 {
 	for (size_t i = 0; i < ledger_lanes(l); i++) {
-		const struct delivery *d;
+		const struct delivery *d = TAILQ_FIRST(&ledger_lane(l, i)->flying);
 
-		TAILQ_FOREACH(d, &ledger_lane(l, i)->flying, state_link)
-		outlets_cancel(d->flight);
+		for (; d; d = TAILQ_NEXT(d, state_link))
+			outlets_cancel(d->flight);
 	}
 }
 

@@ -37,6 +37,7 @@ struct deliver_worker {
 	int64_t txn_began_ms; /* 0: nothing to commit */
 	bool routed;          /* tasks wait for their commit */
 	int err;              /* why the open transaction cannot stand */
+	int64_t proven_ms;    /* when we knew last that the partitions are ours */
 
 	bool joined;
 	bool broken; /* what is in memory is of no use any more */
@@ -59,6 +60,15 @@ void deliver_consumed(struct deliver_worker *w, const struct log_msg *msg);
 CHECKED int deliver_commit(struct deliver_worker *w);
 /* The same when it is old, large, or nothing more comes (idle) and tasks wait for it. */
 CHECKED int deliver_commit_when_due(struct deliver_worker *w, bool idle);
+/*
+ * May sinks be told now? A process that was stopped for a while is not a member any more, does not
+ * know it yet, and must not tell what is old by now. The broker takes offsets from members only, so
+ * a commit proves that the partitions are ours; they cannot be another's sooner than the session's
+ * time-out (10 s) after that.
+ */
+bool deliver_is_proven(const struct deliver_worker *w);
+/* A commit for that purpose. */
+CHECKED int deliver_prove(struct deliver_worker *w);
 /* It is gone: nothing is to be committed. */
 void deliver_txn_over(struct deliver_worker *w);
 

@@ -6,7 +6,8 @@
 #include "base/slog.h"
 #include "role/deliver_priv.h"
 
-#define TROUBLE_FAILURES 5u /* in a row */
+#define TROUBLE_ROW      5u /* answers of one sort in a row */
+#define TROUBLE_EVERY_MS 60000
 
 /* ---- trying ---- */
 
@@ -42,6 +43,8 @@ static bool tell_sink(struct deliver_worker *w, struct owned_ledger *o, struct l
 	struct task task;
 	int err;
 
+	if (!deliver_is_proven(w))
+		return false;
 	if (!lane->owner) {
 		answer_without_sink(w, o->ledger, d, "no_such_sink");
 		return true;
@@ -63,10 +66,25 @@ static bool tell_sink(struct deliver_worker *w, struct owned_ledger *o, struct l
 	return true;
 }
 
+static bool is_due(const struct deliver_worker *w, int64_t now_ms)
+{
+	for (size_t i = 0; i < w->ledgers_n; i++) {
+		if (ledger_next_due(w->ledgers[i]->ledger) <= now_ms)
+			return true;
+	}
+	return false;
+}
+
 void deliver_send_due(struct deliver_worker *w)
 {
 	int64_t now_ms = clock_wall_ms();
 
+	if (w->err || !is_due(w, now_ms))
+		return;
+	if (!deliver_is_proven(w))
+		w->err = deliver_prove(w);
+	if (w->err)
+		return;
 	for (size_t i = 0; i < w->ledgers_n; i++) {
 		struct owned_ledger *o = w->ledgers[i];
 
@@ -82,21 +100,29 @@ void deliver_send_due(struct deliver_worker *w)
 	}
 }
 
-/* Each failure is in the ledger; a line tells only that a sink is in trouble, and when that is
- * over. */
+/* Each failure is in the ledger; a line tells only that a sink is in trouble, once in a while, and
+ * when that is over. */
 static void tell_trouble(struct outlet *outlet, const struct sink_answer *answer)
 {
-	if (answer->verdict == SINK_RETRY) {
-		if (++outlet->failures_n == TROUBLE_FAILURES)
-			SLOG(SLOG_WARN, "sink does not take deliveries, trying again",
-			     SLOG_T("sink", outlet->cfg->name), SLOG_T("reason", answer->reason),
-			     SLOG_I("status", answer->status));
+	int64_t now_ms = clock_mono_ms();
+	bool failed = answer->verdict == SINK_RETRY;
+
+	outlet->row_n = failed == outlet->row_failed ? outlet->row_n + 1 : 1;
+	outlet->row_failed = failed;
+	if (outlet->row_n != TROUBLE_ROW)
 		return;
-	}
-	if (outlet->failures_n >= TROUBLE_FAILURES)
+	if (failed && !outlet->trouble_told &&
+	    (!outlet->trouble_ms || now_ms - outlet->trouble_ms >= TROUBLE_EVERY_MS)) {
+		outlet->trouble_told = true;
+		outlet->trouble_ms = now_ms;
+		SLOG(SLOG_WARN, "sink does not take deliveries, trying again",
+		     SLOG_T("sink", outlet->cfg->name), SLOG_T("reason", answer->reason),
+		     SLOG_I("status", answer->status));
+	} else if (!failed && outlet->trouble_told) {
+		outlet->trouble_told = false;
 		SLOG(SLOG_INFO, "sink takes deliveries again", SLOG_T("sink", outlet->cfg->name),
-		     SLOG_I("failures", outlet->failures_n));
-	outlet->failures_n = 0;
+		     SLOG_I("after_ms", now_ms - outlet->trouble_ms));
+	}
 }
 
 static void count_answer(const struct flight *flight)

@@ -15,6 +15,7 @@
 #define TAKE_OVER_MS    60000
 #define HAND_OVER_MS    3000
 #define CANCEL_MS       1000
+#define AGAIN_MS        100
 #define ALONE_MS        15000 /* in the group and without a partition: ready all the same */
 #define GAUGES_EVERY_MS 1000
 #define TOLD_MAX        50000u /* per partition and generation */
@@ -34,6 +35,7 @@ static int on_assigned(void *arg, struct log_part *parts, size_t n)
 	}
 	if (err)
 		return err;
+	w->proven_ms = clock_mono_ms();
 	w->joined = true;
 	w->cfg->joined(w->cfg->arg, true);
 	return 0;
@@ -122,6 +124,7 @@ static int take_over_again(struct deliver_worker *w)
 	SLOG(SLOG_WARN, "transaction aborted, taking the partitions over again",
 	     SLOG_I("partitions", w->owned_n));
 	deliver_txn_over(w);
+	usleep(AGAIN_MS * 1000); /* the group may need a moment to tell what is ours */
 	for (size_t i = 0; !err && i < w->owned_n; i++) {
 		struct log_part *part = &w->owned[i];
 		int64_t offset;

@@ -16,6 +16,10 @@
 #define SINK_RETRY_AFTER_MAX_MS                                                                    \
 	(INT64_C(3600) * 1000) /* a CRM may ask for an hour of silence, not more */
 
+/* A step that a sink has taken and not begun by then (the process was stopped, a disk hung) may be
+ * old by now: it is not done, the verdict is RETRY. */
+#define SINK_START_WITHIN_MS 3000
+
 /* One thing that a sink has to be told. All texts borrow for the length of the call. */
 struct sink_step {
 	struct slice sink;    /* the name of the sink */

@@ -56,6 +56,8 @@ static const char *reason_of(int err)
 	case -ENOSPC:
 	case -EDQUOT:
 		return "disk_full";
+	case -ESTALE:
+		return "waited_too_long";
 	case -ENOENT:
 	case -ENOTDIR:
 		return "no_such_folder";
@@ -170,14 +172,17 @@ static void write_batch(struct file *f, struct lines *batch)
 	struct line *line;
 	int err = follow_name(f);
 
-	STAILQ_FOREACH(line, batch, link)
-	line->err = err ? err : write_line(f, buf_slice(&line->req.body));
+	for (line = STAILQ_FIRST(batch); line; line = STAILQ_NEXT(line, link)) {
+		bool stale = clock_mono_ms() - line->began_ms > SINK_START_WITHIN_MS;
+
+		line->err = err ? err : stale ? -ESTALE : write_line(f, buf_slice(&line->req.body));
+	}
 	if (err || fdatasync(f->fd) == 0)
 		return;
 	err = -errno;
 	shut(f);
-	STAILQ_FOREACH(line, batch, link)
-	line->err = err;
+	for (line = STAILQ_FIRST(batch); line; line = STAILQ_NEXT(line, link))
+		line->err = err;
 }
 
 /* ---- the thread ---- */
@@ -212,8 +217,8 @@ static size_t batch_size(const struct lines *batch)
 	const struct line *line;
 	size_t n = 0;
 
-	STAILQ_FOREACH(line, batch, link)
-	n++;
+	for (line = STAILQ_FIRST(batch); line; line = STAILQ_NEXT(line, link))
+		n++;
 	return n;
 }
 

@@ -376,6 +376,22 @@ static void check_head(void **state)
 	http_client_free(c);
 }
 
+/* Stopped or busy for too long before it could begin: what it would say is old. */
+static void not_begun_in_time(void **state UNUSED)
+{
+	struct http_client *c = client(true, 10000);
+	struct http_request req = { .method = "POST",
+				    .url = "http://127.0.0.1:1/",
+				    .start_within_ms = -1 };
+	struct got got;
+
+	got_init(&got);
+	assert_int_equal(0, http_client_send(c, &req, on_answer, &got));
+	got_wait(&got, 1);
+	assert_int_equal(HTTP_CANCELLED, got.answer.result);
+	http_client_free(c);
+}
+
 static void get_has_no_body(void **state UNUSED)
 {
 	const char *script = HEAD("200") "Content-Length: 0\r\n\r\n";
@@ -400,13 +416,10 @@ static void get_has_no_body(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_request_as_it_arrives),
-		cmocka_unit_test(get_has_no_body),
-		cmocka_unit_test(connections_are_kept),
-		cmocka_unit_test(a_long_answer_is_cut),
-		cmocka_unit_test(nobody_listens),
-		cmocka_unit_test(no_proxy_is_asked),
-		cmocka_unit_test(no_tls),
+		cmocka_unit_test(the_request_as_it_arrives), cmocka_unit_test(get_has_no_body),
+		cmocka_unit_test(not_begun_in_time),         cmocka_unit_test(connections_are_kept),
+		cmocka_unit_test(a_long_answer_is_cut),      cmocka_unit_test(nobody_listens),
+		cmocka_unit_test(no_proxy_is_asked),         cmocka_unit_test(no_tls),
 		cmocka_unit_test(cancelled_full_closed),
 	};
 
