@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "wire/json_out.h"
+#include "call/json_parts.h"
 
 static const char *const kinds[] = {
 	[CALLEV_CALL_STARTED] = "call.started",
@@ -166,29 +166,11 @@ static void write_head(struct json_out *j, const struct callev *ev)
 
 static void write_parties(struct json_out *j, const struct callev *ev)
 {
-	const struct contact *contact = &ev->contact;
-	const struct person *employee = &ev->employee;
-
 	JO_PUT(j, "direction", slice_of(directions[ev->direction]));
 	JO_PUT(j, "line", ev->line);
 	JO_PUT(j, "trunk", ev->trunk);
-	if (contact->number.n || contact->uri.n || contact->id.n || contact->name.n) {
-		JO_KEY(j, "contact");
-		jo_begin_object(j);
-		JO_PUT(j, "number", contact->number);
-		JO_PUT(j, "uri", contact->uri);
-		JO_PUT(j, "id", contact->id);
-		JO_PUT(j, "name", contact->name);
-		jo_end_object(j);
-	}
-	if (employee->id.n || employee->extension.n || employee->name.n) {
-		JO_KEY(j, "employee");
-		jo_begin_object(j);
-		JO_PUT(j, "id", employee->id);
-		JO_PUT(j, "extension", employee->extension);
-		JO_PUT(j, "name", employee->name);
-		jo_end_object(j);
-	}
+	json_contact(j, &ev->contact);
+	json_person(j, SLICE("employee"), &ev->employee);
 	if (ev->dtmf.n) {
 		JO_KEY(j, "note");
 		jo_begin_object(j);
@@ -200,22 +182,6 @@ static void write_parties(struct json_out *j, const struct callev *ev)
 		JO_KEY(j, "authenticated");
 		jo_bool(j, false);
 	}
-}
-
-static void write_cause(struct json_out *j, const struct cause *cause)
-{
-	if (!cause->vendor.n && !cause->text.n && !cause->q850 && cause->by == SIDE_NONE)
-		return;
-	JO_KEY(j, "cause");
-	jo_begin_object(j);
-	JO_PUT(j, "vendor", cause->vendor);
-	if (cause->q850) {
-		JO_KEY(j, "q850");
-		jo_int(j, cause->q850);
-	}
-	JO_PUT(j, "text", cause->text);
-	JO_PUT(j, "by", slice_of(sides[cause->by]));
-	jo_end_object(j);
 }
 
 /* What calls, legs and talks say. */
@@ -240,7 +206,7 @@ static void write_call(struct json_out *j, const struct callev *ev)
 	JO_PUT_INT(j, "talk_ms", ev->talk_ms);
 	JO_PUT_INT(j, "total_ms", ev->total_ms);
 	JO_PUT(j, "outcome", slice_of(outcomes[ev->outcome]));
-	write_cause(j, &ev->cause);
+	json_cause(j, &ev->cause);
 	write_list(j, SLICE("tags"), ev->tags, ev->tags_n);
 	if (ev->recorded != TRI_ABSENT) {
 		JO_KEY(j, "recorded");
@@ -265,26 +231,6 @@ static void write_recording(struct json_out *j, const struct callev *ev)
 	}
 }
 
-static void write_raw(struct json_out *j, const struct callev_raw *raw)
-{
-	if (!raw->present)
-		return;
-	JO_KEY(j, "raw");
-	jo_begin_object(j);
-	JO_PUT(j, "method", raw->method);
-	JO_PUT(j, "path", raw->path);
-	JO_PUT(j, "query", raw->query);
-	JO_PUT(j, "type", raw->type);
-	if (raw->body.n && slice_is_utf8(raw->body)) {
-		JO_KEY(j, "body");
-		jo_text(j, raw->body);
-	} else if (raw->body.n) {
-		JO_KEY(j, "body_base64");
-		jo_base64(j, raw->body);
-	}
-	jo_end_object(j);
-}
-
 void callev_write(struct buf *out, const struct callev *ev)
 {
 	struct json_out j = jo_make(out);
@@ -294,6 +240,9 @@ void callev_write(struct buf *out, const struct callev *ev)
 	write_parties(&j, ev);
 	write_call(&j, ev);
 	write_recording(&j, ev);
-	write_raw(&j, &ev->raw);
+	if (ev->raw.present) {
+		JO_KEY(&j, "raw");
+		json_request(&j, &ev->raw);
+	}
 	jo_end_object(&j);
 }

@@ -6,9 +6,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <yyjson.h>
 
-#include "wire/arena.h"
+#include "wire/json_in.h"
 
 /* No duration or size of a real call is longer; sums of such figures cannot overflow. */
 #define FIGURE_MAX   INT64_C(1000000000000000)
@@ -562,22 +561,6 @@ static const char *read_members(struct reading *r, yyjson_val **at)
 	return what_is_missing(r, kind);
 }
 
-static void *take(void *arena, size_t n)
-{
-	return arena_alloc(arena, n);
-}
-
-static void *grow(void *arena, void *p, size_t old, size_t n)
-{
-	return arena_grow(arena, p, old, n);
-}
-
-static void give_back(void *arena, void *p)
-{
-	(void)arena; /* arena_reset does */
-	(void)p;
-}
-
 static int refuse(struct parse_error *error, size_t offset, const char *reason)
 {
 	*error = (struct parse_error){ offset, reason };
@@ -587,7 +570,7 @@ static int refuse(struct parse_error *error, size_t offset, const char *reason)
 int callev_parse(struct callev_parser *p, struct slice json, struct callev *ret,
 		 struct parse_error *error)
 {
-	yyjson_alc memory = { take, grow, give_back, &p->arena };
+	yyjson_alc memory = json_memory(&p->arena);
 	struct reading r = { .parser = p, .ev = ret };
 	yyjson_read_err syntax;
 	const char *wrong;

@@ -57,13 +57,6 @@ static const struct source *source_find(struct slice name)
 	return &other_source;
 }
 
-/* The first non-empty value stands (rules.md 1.1). */
-static inline void first_text(struct slice *field, struct slice value)
-{
-	if (!field->n)
-		*field = value;
-}
-
 static inline void first_time(int64_t *field, int64_t value)
 {
 	if (*field == TIME_NONE)

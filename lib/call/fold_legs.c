@@ -32,12 +32,6 @@ static struct record_leg *add_leg(struct fold *f, const struct callev *ring)
 	return leg;
 }
 
-static void fill(struct slice *field, struct slice more)
-{
-	if (!field->n)
-		*field = more;
-}
-
 /* What rang; where the source has one leg for outbound, that which rang first: the contact's. */
 static void add_rings(struct fold *f)
 {
@@ -53,10 +47,10 @@ static void add_rings(struct fold *f)
 		if (one && f->legs_n && !fold_leg(f, ev->leg_id))
 			continue;
 		leg = add_leg(f, ev);
-		fill(&leg->location, ev->location);
-		fill(&leg->number, ev->number);
-		fill(&leg->queue, ev->queue);
-		fill(&leg->from_leg, ev->from_leg);
+		first_text(&leg->location, ev->location);
+		first_text(&leg->number, ev->number);
+		first_text(&leg->queue, ev->queue);
+		first_text(&leg->from_leg, ev->from_leg);
 		person_fill(&leg->employee, &ev->employee);
 	}
 	if (one && f->legs_n && person_is_absent(&f->legs[0].employee) && f->started)

@@ -40,6 +40,13 @@ struct talk {
 	struct person employee;
 };
 
+/* The first non-empty value stands (rules.md 1.1). */
+static inline void first_text(struct slice *field, struct slice value)
+{
+	if (!field->n)
+		*field = value;
+}
+
 struct fold {
 	const struct fold_in *in;
 	const struct source *source;

@@ -4,12 +4,9 @@
 
 void person_fill(struct person *p, const struct person *more)
 {
-	if (!p->id.n)
-		p->id = more->id;
-	if (!p->extension.n)
-		p->extension = more->extension;
-	if (!p->name.n)
-		p->name = more->name;
+	first_text(&p->id, more->id);
+	first_text(&p->extension, more->extension);
+	first_text(&p->name, more->name);
 }
 
 bool person_is_absent(const struct person *p)

@@ -18,19 +18,13 @@ static enum recording_state next_state(enum recording_state now, enum callev_kin
 	return kind == CALLEV_RECORDING_LOST ? RECORDING_LOST : RECORDING_AVAILABLE;
 }
 
-static void fill(struct slice *field, struct slice more)
-{
-	if (!field->n)
-		*field = more;
-}
-
 static void tell(struct record_recording *rec, const struct callev *ev)
 {
 	rec->state = next_state(rec->state, ev->kind);
-	fill(&rec->leg_id, ev->leg_id);
-	fill(&rec->url, ev->url);
-	fill(&rec->source_url, ev->source_url);
-	fill(&rec->sha256, ev->sha256);
+	first_text(&rec->leg_id, ev->leg_id);
+	first_text(&rec->url, ev->url);
+	first_text(&rec->source_url, ev->source_url);
+	first_text(&rec->sha256, ev->sha256);
 	if (rec->duration_ms == CALLEV_NO_NUMBER)
 		rec->duration_ms = ev->duration_ms;
 	if (rec->bytes == CALLEV_NO_NUMBER)

@@ -1,46 +1,5 @@
 #include "call/fold.h"
-#include "wire/json_out.h"
-
-static void write_person(struct json_out *j, struct slice key, const struct person *p)
-{
-	if (!p->id.n && !p->extension.n && !p->name.n)
-		return;
-	jo_key(j, key);
-	jo_begin_object(j);
-	JO_PUT(j, "id", p->id);
-	JO_PUT(j, "extension", p->extension);
-	JO_PUT(j, "name", p->name);
-	jo_end_object(j);
-}
-
-static void write_cause(struct json_out *j, const struct cause *cause)
-{
-	if (!cause->vendor.n && !cause->text.n && !cause->q850 && cause->by == SIDE_NONE)
-		return;
-	JO_KEY(j, "cause");
-	jo_begin_object(j);
-	JO_PUT(j, "vendor", cause->vendor);
-	if (cause->q850) {
-		JO_KEY(j, "q850");
-		jo_int(j, cause->q850);
-	}
-	JO_PUT(j, "text", cause->text);
-	JO_PUT(j, "by", slice_of(side_text(cause->by)));
-	jo_end_object(j);
-}
-
-static void write_contact(struct json_out *j, const struct contact *c)
-{
-	if (!c->number.n && !c->uri.n && !c->id.n && !c->name.n)
-		return;
-	JO_KEY(j, "contact");
-	jo_begin_object(j);
-	JO_PUT(j, "number", c->number);
-	JO_PUT(j, "uri", c->uri);
-	JO_PUT(j, "id", c->id);
-	JO_PUT(j, "name", c->name);
-	jo_end_object(j);
-}
+#include "call/json_parts.h"
 
 static void write_head(struct json_out *j, const struct record *rec)
 {
@@ -57,10 +16,10 @@ static void write_head(struct json_out *j, const struct record *rec)
 	JO_PUT(j, "call_session_id", rec->call_session_id);
 	JO_PUT(j, "direction", slice_of(direction_text(rec->direction)));
 	JO_PUT(j, "outcome", slice_of(outcome_text(rec->outcome)));
-	write_cause(j, &rec->cause);
+	json_cause(j, &rec->cause);
 	JO_PUT(j, "line", rec->line);
 	JO_PUT(j, "trunk", rec->trunk);
-	write_contact(j, &rec->contact);
+	json_contact(j, &rec->contact);
 }
 
 static void write_times(struct json_out *j, const struct record *rec)
@@ -80,7 +39,7 @@ static void write_leg(struct json_out *j, const struct record_leg *leg)
 	JO_PUT(j, "location", leg->location);
 	JO_PUT(j, "number", leg->number);
 	JO_PUT(j, "queue", leg->queue);
-	write_person(j, SLICE("employee"), &leg->employee);
+	json_person(j, SLICE("employee"), &leg->employee);
 	JO_PUT_TIME(j, "ringing_at", leg->ringing_at_ms);
 	JO_PUT_TIME(j, "answered_at", leg->answered_at_ms);
 	JO_PUT_TIME(j, "ended_at", leg->ended_at_ms);
@@ -177,8 +136,8 @@ void record_write(struct buf *out, const struct record *rec)
 	jo_begin_object(&j);
 	write_head(&j, rec);
 	write_times(&j, rec);
-	write_person(&j, SLICE("employee"), &rec->employee);
-	write_person(&j, SLICE("caller"), &rec->caller);
+	json_person(&j, SLICE("employee"), &rec->employee);
+	json_person(&j, SLICE("caller"), &rec->caller);
 	write_legs(&j, rec);
 	write_transfers(&j, rec);
 	write_recordings(&j, rec);

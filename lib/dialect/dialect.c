@@ -4,10 +4,10 @@
 #include <stdlib.h>
 
 #include "call/deadletter.h"
+#include "call/json_parts.h"
 #include "dialect/callgear/callgear.h"
 #include "dialect/door.h"
 #include "dialect/scratch.h"
-#include "wire/json_out.h"
 
 static const struct dialect *const dialects[] = { &dialect_callgear };
 
@@ -113,25 +113,6 @@ int dialect_decode(const struct cfg_account *account, const struct vendor_reques
 	return account->keep_raw ? keep_raw(req, &door, s, &res->ev.raw) : 0;
 }
 
-static void write_request(struct buf *out, const struct callev_raw *raw)
-{
-	struct json_out j = jo_make(out);
-
-	jo_begin_object(&j);
-	JO_PUT(&j, "method", raw->method);
-	JO_PUT(&j, "path", raw->path);
-	JO_PUT(&j, "query", raw->query);
-	JO_PUT(&j, "type", raw->type);
-	if (raw->body.n && slice_is_utf8(raw->body)) {
-		JO_KEY(&j, "body");
-		jo_text(&j, raw->body);
-	} else if (raw->body.n) {
-		JO_KEY(&j, "body_base64");
-		jo_base64(&j, raw->body);
-	}
-	jo_end_object(&j);
-}
-
 static void dead_letter(const struct cfg_account *account, const struct vendor_request *req,
 			const char *why, const struct callev_raw *raw, struct buf *out)
 {
@@ -143,6 +124,7 @@ static void dead_letter(const struct cfg_account *account, const struct vendor_r
 				      raw->body };
 	struct deadletter letter = { .account = name[0], .at_ms = req->received_at_ms };
 	struct buf reason = BUF_EMPTY, request = BUF_EMPTY;
+	struct json_out j = jo_make(&request);
 	char id_text[UUID_TEXT_LEN];
 	struct uuid id;
 
@@ -151,7 +133,7 @@ static void dead_letter(const struct cfg_account *account, const struct vendor_r
 	letter.id = slice_make(id_text, sizeof(id_text));
 	buf_printf(&reason, "undecodable: %s", why);
 	letter.reason = buf_slice(&reason);
-	write_request(&request, raw);
+	json_request(&j, raw);
 	letter.original = buf_slice(&request);
 	deadletter_write(out, &letter);
 	out->bad |= reason.bad || request.bad;

@@ -18,9 +18,14 @@ static void give_back(void *arena, void *p)
 	(void)p;
 }
 
+yyjson_alc json_memory(struct arena *a)
+{
+	return (yyjson_alc){ take, grow, give_back, a };
+}
+
 int json_read(struct arena *a, struct slice text, yyjson_val **ret)
 {
-	yyjson_alc memory = { take, grow, give_back, a };
+	yyjson_alc memory = json_memory(a);
 	yyjson_read_err error;
 	yyjson_doc *doc;
 

@@ -13,6 +13,9 @@
 
 #include "wire/arena.h"
 
+/* For yyjson: what it takes lies in the arena, and goes with it. */
+yyjson_alc json_memory(struct arena *a);
+
 /* Reads one value, blanks around it. 0; -EBADMSG (no JSON, or text that is no UTF-8); -ENOMEM. */
 CHECKED int json_read(struct arena *a, struct slice text, yyjson_val **ret);
 
