@@ -225,16 +225,15 @@ static void heads_read(const struct evkeyvalq *headers, struct heads *h)
 /* May where this request ends be seen otherwise by somebody before us? */
 static bool is_ambiguous(const struct evhttp_request *req, const struct heads *h)
 {
-	bool body = req->type == EVHTTP_REQ_POST || req->type == EVHTTP_REQ_PUT ||
-		    req->type == EVHTTP_REQ_PATCH;
-
 	if (h->bad || req->major != 1 || (h->length && h->coding))
 		return true;
 	if (h->length && !slice_is_digits(slice_of(h->length)))
 		return true;
 	if (h->coding && !slice_eq_nocase(slice_of(h->coding), SLICE("chunked")))
 		return true;
-	return !body && (h->coding || (h->length && strcmp(h->length, "0") != 0));
+	/* Other methods are refused as such, and their connection is closed. */
+	return req->type == EVHTTP_REQ_GET &&
+	       (h->coding || (h->length && strcmp(h->length, "0") != 0));
 }
 
 static bool is_proxy(const struct http_server *s, const struct addr *a)
@@ -364,6 +363,6 @@ void http_exchange_begin(struct evhttp_request *req, void *arg)
 		return;
 	}
 	if (req->type != EVHTTP_REQ_POST && req->type != EVHTTP_REQ_GET)
-		x->close = true; /* who knows whether a body follows */
+		x->close = c->linger = true; /* who knows whether a body follows */
 	cfg->handle(loop->arg, &x->x);
 }
