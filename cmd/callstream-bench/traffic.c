@@ -7,12 +7,14 @@
 
 #include "base/clock.h"
 #include "services.h"
+#include "wire/arena.h"
 
 struct memory {
 	struct buf traffic;
 	yyjson_doc **docs; /* one a line; the requests' texts lie in them */
 	size_t docs_n;
-	struct buf texts; /* what events borrow, copied: never grown once events point into it */
+	struct buf jsons;   /* the events, as written */
+	struct arena arena; /* their texts */
 };
 
 /* ---- the generator ---- */
@@ -116,11 +118,11 @@ static int read_requests(struct traffic *t, struct memory *m)
 
 /* ---- events ---- */
 
-/* An event's texts borrow from the decoder's memory: the event is written and kept as JSON, whose
- * reading then borrows from what stays. */
+/* An event's texts borrow from the decoder's memory: it is written as JSON and read again, as a
+ * reader of the log gets it. */
 struct found {
 	struct slice session, account;
-	size_t at, n; /* in texts */
+	size_t at, n; /* in jsons */
 	size_t order, request;
 };
 
@@ -147,9 +149,9 @@ static int decode_all(const struct traffic *t, struct memory *m, struct found *f
 		if (dialect_decode(r->account, &r->req, scratch, &res) ||
 		    res.verdict != DIALECT_EVENT)
 			continue;
-		found[n].at = m->texts.n;
-		callev_write(&m->texts, &res.ev);
-		found[n].n = m->texts.n - found[n].at;
+		found[n].at = m->jsons.n;
+		callev_write(&m->jsons, &res.ev);
+		found[n].n = m->jsons.n - found[n].at;
 		session = slice_dup(res.ev.call_session_id);
 		found[n].session = slice_of(session);
 		found[n].account = slice_of(r->account->name);
@@ -159,22 +161,85 @@ static int decode_all(const struct traffic *t, struct memory *m, struct found *f
 	}
 	dialect_scratch_free(scratch);
 	*ret_n = n;
-	return n && !m->texts.bad ? 0 : bench_fail(BENCH_WRONG, "no request became an event");
+	return n && !m->jsons.bad ? 0 : bench_fail(BENCH_WRONG, "no request became an event");
 }
 
-/* A parser's texts live until its next event: each event keeps its parser. They are few. */
-static int parse_one(struct slice json, struct callev *ret)
+#define TEXT(field) offsetof(struct callev, field)
+static const size_t texts_of_event[] = {
+	TEXT(account),
+	TEXT(source),
+	TEXT(call_session_id),
+	TEXT(leg_id),
+	TEXT(line),
+	TEXT(trunk),
+	TEXT(contact.number),
+	TEXT(contact.uri),
+	TEXT(contact.id),
+	TEXT(contact.name),
+	TEXT(employee.id),
+	TEXT(employee.extension),
+	TEXT(employee.name),
+	TEXT(scenario),
+	TEXT(external_id),
+	TEXT(call_source),
+	TEXT(from_leg),
+	TEXT(number),
+	TEXT(location),
+	TEXT(queue),
+	TEXT(cause.vendor),
+	TEXT(cause.text),
+	TEXT(transfer),
+	TEXT(from),
+	TEXT(to),
+	TEXT(into),
+	TEXT(recording),
+	TEXT(url),
+	TEXT(source_url),
+	TEXT(sha256),
+	TEXT(reason),
+	TEXT(name),
+	TEXT(text),
+};
+
+static bool keep_text(struct arena *arena, struct slice *text)
 {
-	struct callev_parser *p = callev_parser_new();
+	char *copy;
+
+	if (text->n == 0)
+		return true;
+	copy = arena_alloc(arena, text->n);
+	if (copy)
+		*text = slice_make(memcpy(copy, text->p, text->n), text->n);
+	return copy != NULL;
+}
+
+/* A parser's texts live until its next event. */
+static bool keep_texts(struct arena *arena, struct callev *ev)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < ARRAY_LEN(texts_of_event); i++)
+		ok = keep_text(arena, (void *)((char *)ev + texts_of_event[i]));
+	for (size_t i = 0; ok && i < ev->leg_ids_n; i++)
+		ok = keep_text(arena, &ev->leg_ids[i]);
+	for (size_t i = 0; ok && i < ev->tags_n; i++)
+		ok = keep_text(arena, &ev->tags[i]);
+	return ok;
+}
+
+static int parse_one(struct memory *m, struct callev_parser *p, struct slice json,
+		     struct callev *ret)
+{
 	struct parse_error error;
 
-	if (!p || callev_parse(p, json, ret, &error))
+	if (!p || callev_parse(p, json, ret, &error) || !keep_texts(&m->arena, ret))
 		return bench_fail(BENCH_WRONG, "an event that was written cannot be read");
 	return 0;
 }
 
 static int group(struct traffic *t, struct memory *m, struct found *found, size_t n)
 {
+	struct callev_parser *parser = callev_parser_new();
 	int code = 0;
 
 	qsort(found, n, sizeof(*found), by_session);
@@ -187,13 +252,15 @@ static int group(struct traffic *t, struct memory *m, struct found *found, size_
 		bool same = i > 0 && slice_eq(found[i].session, found[i - 1].session) &&
 			    slice_eq(found[i].account, found[i - 1].account);
 
-		code = parse_one(slice_make(m->texts.p + found[i].at, found[i].n), &t->events[i]);
+		code = parse_one(m, parser, slice_make(m->jsons.p + found[i].at, found[i].n),
+				 &t->events[i]);
 		if (!same)
 			t->calls[t->calls_n++] = (struct traffic_call){ i, 0 };
 		t->calls[t->calls_n - 1].n++;
 		t->request_of[i] = found[i].request;
 	}
 	t->events_n = n;
+	callev_parser_free(parser);
 	return code;
 }
 
@@ -244,7 +311,8 @@ void traffic_free(struct traffic *t)
 	if (m) {
 		free(m->docs);
 		buf_fini(&m->traffic);
-		buf_fini(&m->texts);
+		buf_fini(&m->jsons);
+		arena_fini(&m->arena);
 	}
 	free(m);
 	free(t->requests);

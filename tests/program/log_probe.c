@@ -859,6 +859,43 @@ static void reader(void)
 	log_close(log);
 }
 
+/* Workers that leave at any moment of their joining. */
+static void *come_and_go(void *arg)
+{
+	struct mover *m = arg;
+	struct log_msg msg;
+
+	for (int i = 0; i < 12; i++) {
+		int64_t until_ms = soon(15 * i);
+
+		do {
+			int r = log_worker_poll(m->w, 1, &msg);
+
+			CHECK(r >= 0 || r == -EAGAIN);
+		} while (clock_mono_ms() < until_ms);
+		log_worker_free(m->w);
+		new_worker(m);
+	}
+	log_worker_free(m->w);
+	return NULL;
+}
+
+static void hurry(void)
+{
+	struct log *log = open_ready();
+	struct mover m[3] = { 0 };
+	char ids[3][8];
+
+	for (size_t i = 0; i < ARRAY_LEN(m); i++) {
+		snprintf(ids[i], sizeof(ids[i]), "h%zu", i);
+		start_mover(&m[i], log, ids[i]);
+		CHECK(pthread_create(&m[i].thread, NULL, come_and_go, &m[i]) == 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(m); i++)
+		pthread_join(m[i].thread, NULL);
+	log_close(log);
+}
+
 /* At the live tail, while a second worker joins and leaves twice: each message once, in order. */
 static void tail(void)
 {
@@ -952,8 +989,8 @@ static const struct {
 	{ "zombie", zombie },   { "hooks", hooks },
 	{ "lag", lag },         { "reader", reader },
 	{ "pausing", pausing }, { "crowd", crowd },
-	{ "tail", tail },       { "outage", outage },
-	{ "away", away },
+	{ "hurry", hurry },     { "tail", tail },
+	{ "outage", outage },   { "away", away },
 };
 
 int main(int argc, char **argv)

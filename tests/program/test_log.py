@@ -87,6 +87,10 @@ class Groups(unittest.TestCase):
         """Idle workers disturb nobody and take over at once."""
         probe("crowd")
 
+    def test_leaving_while_joining(self) -> None:
+        """At any moment of its joining a worker can be told to end."""
+        probe("hurry")
+
     def test_live_tail(self) -> None:
         """100,000 messages while a second worker joins and leaves: each exactly once, in order."""
         for _ in range(REPEAT_TAIL):

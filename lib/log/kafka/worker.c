@@ -391,21 +391,15 @@ int kafka_worker_pause(struct log_worker *base, enum topic topic, int32_t partit
  * group's answer to its join and its first assignment (librdkafka before 2.3). So that assignment
  * is waited for, and where it does not come, the handle is left as it is once the group is left.
  */
-static bool half_joined(struct worker *w)
+static bool half_joined(const struct worker *w)
 {
-	const char *protocol;
-
-	if (!w->joined || w->placed)
-		return w->stuck = false;
-	protocol = rd_kafka_rebalance_protocol(w->consumer);
-	if (protocol) /* a closed consumer has no answer: the last one stands */
-		w->stuck = strcmp(protocol, "NONE") != 0;
-	return w->stuck;
+	return w->joined && !w->placed && strcmp(rd_kafka_rebalance_protocol(w->consumer), "NONE");
 }
 
+/* Asked before the consumer is closed: a closed one never answers. */
 static void finish_joining(struct worker *w)
 {
-	while (half_joined(w) && clock_mono_ms() < w->leave_by_ms - LEAVE_SPARE_MS) {
+	while ((w->stuck = half_joined(w)) && clock_mono_ms() < w->leave_by_ms - LEAVE_SPARE_MS) {
 		rd_kafka_message_t *m = rd_kafka_consumer_poll(w->consumer, 20);
 
 		if (m)
@@ -432,11 +426,8 @@ static bool leave(struct worker *w)
 	if (!queue)
 		return false;
 	error = rd_kafka_consumer_close_queue(w->consumer, queue);
-	while (!error && !rd_kafka_consumer_closed(w->consumer) &&
-	       clock_mono_ms() < w->leave_by_ms) {
-		half_joined(w);
+	while (!error && !rd_kafka_consumer_closed(w->consumer) && clock_mono_ms() < w->leave_by_ms)
 		serve_leaving(w, rd_kafka_queue_poll(queue, 50));
-	}
 	rd_kafka_error_destroy(error);
 	rd_kafka_queue_destroy(queue);
 	return rd_kafka_consumer_closed(w->consumer);
