@@ -398,6 +398,7 @@ static const struct cmd_opt opts[] = {
 	{ "--now", "TIME", "run the time-outs up to here only, not all of them", false },
 	{ "--every-revision", NULL,
 	  "print each change when it is read, not the last ones at the end", false },
+	{ "--json", NULL, "JSON, as without it", false },
 	{ NULL, NULL, NULL, false },
 };
 
@@ -408,7 +409,7 @@ const struct cmd cmd_correlate = {
 	.detail =
 	    "Prints the last record of each call, in order of the calls' start. No time-out runs\n"
 	    "before the end of input; then the clock moves on until all have run, or to --now.\n"
-	    "A line that is no event is reported with its number, the rest goes on, exit 1.\n",
+	    "A line that is no event is reported with its number, the rest goes on, exit 1.",
 	.opts = opts,
 	.config = true,
 	.run = run,

@@ -53,8 +53,6 @@ static void add_rings(struct fold *f)
 		first_text(&leg->from_leg, ev->from_leg);
 		person_fill(&leg->employee, &ev->employee);
 	}
-	if (one && f->legs_n && person_is_absent(&f->legs[0].employee) && f->started)
-		f->legs[0].employee = f->started->employee; /* who dials (rules.md 5) */
 }
 
 static void answer(struct record_leg *leg, int64_t at_ms)
@@ -187,6 +185,20 @@ static int end_all_unanswered(struct fold *f)
 	return 0;
 }
 
+/* Whom each leg belongs to; the one outbound leg to the one who dials (rules.md 5). */
+static void name_employees(struct fold *f)
+{
+	bool one = fold_has_one_leg(f);
+
+	for (size_t i = 0; i < f->legs_n; i++) {
+		const struct person *told = &f->legs[i].employee;
+
+		if (one && f->started && person_is_absent(told))
+			told = &f->started->employee;
+		f->legs[i].employee = fold_person(f, told);
+	}
+}
+
 int fold_legs(struct fold *f)
 {
 	if (f->rings_n == 0)
@@ -197,8 +209,7 @@ int fold_legs(struct fold *f)
 	add_rings(f);
 	add_answers(f);
 	add_ends(f);
-	for (size_t i = 0; i < f->legs_n; i++)
-		f->legs[i].employee = fold_person(f, &f->legs[i].employee);
+	name_employees(f);
 	return end_all_unanswered(f);
 }
 
