@@ -60,7 +60,7 @@ static int fill_topic(void *arg)
 {
 	struct fill *fill = arg;
 	uint64_t left = fill->items, first = 0;
-	struct filler f;
+	struct filler f = { 0 };
 	struct log *log;
 	int code = services_log(fill->t->cfg, &log);
 
@@ -73,7 +73,7 @@ static int fill_topic(void *arg)
 	if (!code)
 		code = filler_end(&f);
 	bench_say("filled %llu events, %llu bytes each", (unsigned long long)fill->items,
-		  (unsigned long long)(f.bytes / fill->items));
+		  (unsigned long long)(f.bytes / MAX(fill->items, 1)));
 	return code;
 }
 

@@ -119,8 +119,10 @@ static int write_requests(const struct traffic *t, struct buf *bytes, struct sli
 		write_request(bytes, &t->requests[i]);
 		v[i].n = bytes->n - at;
 	}
-	if (!v || bytes->bad)
+	if (!v || bytes->bad) {
+		free(v);
 		return bench_fail(BENCH_WRONG, "out of memory");
+	}
 	at = 0;
 	for (size_t i = 0; i < t->requests_n; i++) {
 		v[i].p = bytes->p + at;

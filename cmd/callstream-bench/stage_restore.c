@@ -142,7 +142,7 @@ static int restart(const struct plan *plan, struct log_reader *reader, struct be
 	struct stopwatch began = stopwatch_now();
 	struct running_role role = { .role = &role_correlate };
 	struct buf problem = BUF_EMPTY;
-	double record_s;
+	double record_s = 0;
 	int code = 0;
 
 	if (role_correlate.start(plan->cfg, &role.state, &problem))

@@ -70,9 +70,12 @@ static struct slice member(yyjson_val *row, const char *key)
 static int read_request(const struct cfg *cfg, yyjson_val *row, struct traffic_request *ret)
 {
 	yyjson_val *headers = yyjson_obj_get(row, "headers");
+	const struct cfg_account *account = cfg_account(cfg, member(row, "account"));
 
+	if (!account)
+		return bench_fail(BENCH_WRONG, "traffic of an unknown account");
 	*ret = (struct traffic_request){
-		.account = cfg_account(cfg, member(row, "account")),
+		.account = account,
 		.req = { .method = member(row, "method"),
 			 .path = member(row, "path"),
 			 .query = member(row, "query"),
@@ -80,7 +83,7 @@ static int read_request(const struct cfg *cfg, yyjson_val *row, struct traffic_r
 			 .body = member(row, "body"),
 			 .received_at_ms = clock_wall_ms() },
 	};
-	return ret->account ? 0 : bench_fail(BENCH_WRONG, "traffic of an unknown account");
+	return 0;
 }
 
 static int read_line(struct traffic *t, struct memory *m, struct slice line)
@@ -104,7 +107,7 @@ static int read_requests(struct traffic *t, struct memory *m)
 
 	for (size_t i = 0; i < rest.n; i++)
 		lines += rest.p[i] == '\n';
-	m->docs = calloc(lines + 1, sizeof(*m->docs));
+	m->docs = calloc(lines + 1, sizeof(yyjson_doc *)); /* NOLINT: of pointers */
 	t->requests = calloc(lines + 1, sizeof(*t->requests));
 	if (!m->docs || !t->requests)
 		return bench_fail(BENCH_WRONG, "out of memory");
@@ -146,7 +149,7 @@ static int decode_all(const struct traffic *t, struct memory *m, struct found *f
 		const struct traffic_request *r = &t->requests[i];
 		char *session;
 
-		if (dialect_decode(r->account, &r->req, scratch, &res) ||
+		if (!r->account || dialect_decode(r->account, &r->req, scratch, &res) ||
 		    res.verdict != DIALECT_EVENT)
 			continue;
 		found[n].at = m->jsons.n;
@@ -243,11 +246,11 @@ static int group(struct traffic *t, struct memory *m, struct found *found, size_
 	int code = 0;
 
 	qsort(found, n, sizeof(*found), by_session);
-	t->events = calloc(n, sizeof(*t->events));
-	t->calls = calloc(n, sizeof(*t->calls));
-	t->request_of = calloc(n, sizeof(*t->request_of));
+	t->events = calloc(n + 1, sizeof(*t->events));
+	t->calls = calloc(n + 1, sizeof(*t->calls));
+	t->request_of = calloc(n + 1, sizeof(*t->request_of));
 	if (!t->events || !t->calls || !t->request_of)
-		return bench_fail(BENCH_WRONG, "out of memory");
+		code = bench_fail(BENCH_WRONG, "out of memory");
 	for (size_t i = 0; !code && i < n; i++) {
 		bool same = i > 0 && slice_eq(found[i].session, found[i - 1].session) &&
 			    slice_eq(found[i].account, found[i - 1].account);

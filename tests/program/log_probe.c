@@ -457,12 +457,13 @@ static void view(void)
 	static const struct slice key = { "k", 1 };
 	struct log *log = open_ready();
 	struct mover a = { 0 }, b = { 0 };
-	int n = 0, rest;
+	struct log_msg msg;
+	int n = 0;
 
 	start_mover(&a, log, "a");
 	poll_until_owned(&a, PARTS);
 	start_mover(&b, log, "b");
-	while ((rest = log_worker_poll(b.w, 50, &(struct log_msg){ 0 })) == -EAGAIN)
+	while (log_worker_poll(b.w, 50, &msg) == -EAGAIN)
 		;
 	/* a: committed, then aborted */
 	CHECK(log_txn_produce(a.w, TOPIC_STATE, 1, key, SLICE("1"), false) == 0);

@@ -208,7 +208,7 @@ int kafka_read_partition(struct log *log, enum topic topic, int32_t partition, i
 			 int64_t until, int64_t deadline_ms, log_read_fn *each, void *arg)
 {
 	struct kafka *k = kafka_of(log);
-	rd_kafka_t *rk;
+	rd_kafka_t *rk = NULL;
 	int r;
 
 	if (until <= 0 || from >= until)

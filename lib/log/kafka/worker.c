@@ -393,7 +393,8 @@ int kafka_worker_pause(struct log_worker *base, enum topic topic, int32_t partit
  */
 static bool half_joined(const struct worker *w)
 {
-	return w->joined && !w->placed && strcmp(rd_kafka_rebalance_protocol(w->consumer), "NONE");
+	return w->joined && !w->placed &&
+	       strcmp(rd_kafka_rebalance_protocol(w->consumer), "NONE") != 0;
 }
 
 /* Asked before the consumer is closed: a closed one never answers. */
