@@ -16,8 +16,8 @@ struct parts {
 
 struct block {
 	uint32_t index;
-	uint64_t seq; /* order of the messages */
-	uint64_t b, n;
+	uint64_t seq;       /* order of the messages */
+	uint64_t b, n;      /* read by restore_plan */
 	struct bytes value; /* absent: a tombstone */
 };
 
@@ -26,7 +26,8 @@ struct restore {
 	struct parts slices[CALLTAB_SLICES];
 	struct block *blocks; /* as they came; restore_plan leaves the newest of each, by b */
 	size_t blocks_n, blocks_cap, block_next;
-	struct journal_entry last; /* n 0: none */
+	struct journal_entry last; /* n 0: none; borrows from its slot */
+	uint32_t newest_index;     /* of the newest entry in the log; JOURNAL_RING: none */
 	int64_t committed;
 	struct revisions known; /* records that left under other rules */
 	uint64_t step;          /* the next one to repeat */
@@ -57,7 +58,11 @@ static struct slice bytes_slice(const struct bytes *b)
 
 struct restore *restore_new(void)
 {
-	return calloc(1, sizeof(struct restore));
+	struct restore *r = calloc(1, sizeof(*r));
+
+	if (r)
+		r->newest_index = JOURNAL_RING;
+	return r;
 }
 
 void restore_free(struct restore *r)
@@ -79,37 +84,20 @@ void restore_free(struct restore *r)
 }
 
 /* The newest is the last one in the log: after a reset n may begin anew. */
-static int add_journal(struct restore *r, uint32_t index, struct slice value, bool tombstone)
+static int add_journal(struct restore *r, uint32_t index, struct slice value)
 {
-	struct bytes *slot = &r->journal[index];
-	struct journal_entry e;
-	int err;
-
-	if (tombstone) {
-		if (r->last.n && r->last.n % JOURNAL_RING == index)
-			r->last.n = 0;
-		return set_bytes(slot, SLICE_NONE);
-	}
-	err = journal_entry_read(value, &e);
-	if (err == 0 && e.n % JOURNAL_RING != index)
-		err = -EBADMSG;
-	if (err == 0)
-		err = set_bytes(slot, value);
-	return err < 0 ? err : journal_entry_read(bytes_slice(slot), &r->last);
+	if (value.n)
+		r->newest_index = index;
+	else if (r->newest_index == index)
+		r->newest_index = JOURNAL_RING;
+	return set_bytes(&r->journal[index], value);
 }
 
-static int add_part(struct restore *r, const struct state_key *key, struct slice value,
-		    bool tombstone)
+static int add_part(struct restore *r, const struct state_key *key, struct slice value)
 {
 	struct parts *parts = &r->slices[key->index];
-	struct slice_part part;
 	struct bytes *v;
-	int err = tombstone ? 0 : slice_part_read(value, &part);
 
-	if (err < 0)
-		return err;
-	if (!tombstone && part.part != key->part)
-		return -EBADMSG;
 	if (key->part >= parts->n) {
 		v = realloc(parts->v, (key->part + 1) * sizeof(*v));
 		if (!v)
@@ -117,19 +105,14 @@ static int add_part(struct restore *r, const struct state_key *key, struct slice
 		memset(v + parts->n, 0, (key->part + 1 - parts->n) * sizeof(*v));
 		*parts = (struct parts){ v, key->part + 1 };
 	}
-	return set_bytes(&parts->v[key->part], tombstone ? SLICE_NONE : value);
+	return set_bytes(&parts->v[key->part], value);
 }
 
-static int add_block(struct restore *r, uint32_t index, struct slice value, bool tombstone)
+static int add_block(struct restore *r, uint32_t index, struct slice value)
 {
 	struct block block = { .index = index, .seq = r->blocks_n };
-	struct closed_block read = { .b = 0 };
-	int err = tombstone ? 0 : closed_block_read(value, &read);
+	int err;
 
-	if (err < 0)
-		return err;
-	if (!tombstone && read.b % BLOCK_RING != index)
-		return -EBADMSG;
 	if (r->blocks_n == r->blocks_cap) {
 		size_t cap = r->blocks_cap ? 2 * r->blocks_cap : 256;
 		struct block *blocks = realloc(r->blocks, cap * sizeof(*blocks));
@@ -139,9 +122,7 @@ static int add_block(struct restore *r, uint32_t index, struct slice value, bool
 		r->blocks = blocks;
 		r->blocks_cap = cap;
 	}
-	block.b = read.b;
-	block.n = read.n;
-	err = set_bytes(&block.value, tombstone ? SLICE_NONE : value);
+	err = set_bytes(&block.value, value);
 	if (err == 0)
 		r->blocks[r->blocks_n++] = block;
 	return err;
@@ -153,14 +134,15 @@ int restore_message(struct restore *r, struct slice key, struct slice value, boo
 
 	if (state_key_read(key, &k) < 0)
 		return 0;
-	tombstone = tombstone || value.n == 0;
+	if (tombstone)
+		value = SLICE_NONE;
 	switch (k.kind) {
 	case STATE_JOURNAL:
-		return add_journal(r, k.index, value, tombstone);
+		return add_journal(r, k.index, value);
 	case STATE_SLICE:
-		return add_part(r, &k, value, tombstone);
+		return add_part(r, &k, value);
 	case STATE_BLOCK:
-		return add_block(r, k.index, value, tombstone);
+		return add_block(r, k.index, value);
 	}
 	return 0;
 }
@@ -183,25 +165,61 @@ static int by_b(const void *a, const void *b)
 	return (x->b > y->b) - (x->b < y->b);
 }
 
-static void keep_newest_blocks(struct restore *r)
+static int read_block(struct block *block)
+{
+	struct closed_block read;
+	int err = closed_block_read(bytes_slice(&block->value), &read);
+
+	if (err == 0 && read.b % BLOCK_RING != block->index)
+		err = -EBADMSG;
+	if (err == 0) {
+		block->b = read.b;
+		block->n = read.n;
+	}
+	return err;
+}
+
+/* The newest of each, by number. Of those that cannot be read the keys are kept, for a reset. */
+static int sort_blocks(struct restore *r)
 {
 	size_t kept = 0;
+	int err = 0;
 
 	if (r->blocks_n == 0)
-		return;
+		return 0;
 	qsort(r->blocks, r->blocks_n, sizeof(*r->blocks), by_index);
 	for (size_t i = 0; i < r->blocks_n; i++) {
 		bool newest = i + 1 == r->blocks_n || r->blocks[i + 1].index != r->blocks[i].index;
+		struct block block = r->blocks[i];
 
-		if (newest && r->blocks[i].value.n)
-			r->blocks[kept++] = r->blocks[i];
-		else
-			free(r->blocks[i].value.p);
+		if (!newest || !block.value.n) {
+			free(block.value.p);
+			continue;
+		}
+		err = MIN(err, read_block(&block));
+		r->blocks[kept++] = block;
 	}
 	r->blocks_n = kept;
-	qsort(r->blocks, kept, sizeof(*r->blocks), by_b);
+	if (kept)
+		qsort(r->blocks, kept, sizeof(*r->blocks), by_b);
 	for (size_t i = 0; i < kept; i++)
 		r->blocks[i].seq = i;
+	return err;
+}
+
+static int read_newest(struct restore *r)
+{
+	int err;
+
+	r->last.n = 0;
+	if (r->newest_index == JOURNAL_RING)
+		return 0;
+	err = journal_entry_read(bytes_slice(&r->journal[r->newest_index]), &r->last);
+	if (err == 0 && r->last.n % JOURNAL_RING != r->newest_index)
+		err = -EBADMSG;
+	if (err < 0)
+		r->last.n = 0;
+	return err;
 }
 
 /* The entry of step n; false when the ring has none or another one there. */
@@ -223,40 +241,77 @@ static bool journal_is_whole(const struct restore *r)
 	return true;
 }
 
+static int read_part(const struct parts *parts, uint32_t i, struct slice_part *ret)
+{
+	int err = slice_part_read(bytes_slice(&parts->v[i]), ret);
+
+	return err == 0 && ret->part != i ? -EBADMSG : err;
+}
+
 /* How many parts the slice has, *ret_n the commit; 0 none; -EBADMSG when some are missing. */
 static int whole_slice(const struct restore *r, unsigned slice, uint64_t *ret_n)
 {
 	const struct parts *parts = &r->slices[slice];
 	struct slice_part part, first;
+	int err;
 
 	if (parts->n == 0 || parts->v[0].n == 0)
 		return 0;
-	if (slice_part_read(bytes_slice(&parts->v[0]), &first) < 0 || first.parts_n > parts->n)
-		return -EBADMSG;
-	for (uint32_t i = 1; i < first.parts_n; i++) {
-		if (slice_part_read(bytes_slice(&parts->v[i]), &part) < 0 || part.n != first.n)
-			return -EBADMSG;
+	err = read_part(parts, 0, &first);
+	if (err == 0 && first.parts_n > parts->n)
+		err = -EBADMSG;
+	for (uint32_t i = 1; err == 0 && i < first.parts_n; i++) {
+		err = read_part(parts, i, &part);
+		if (err == 0 && part.n != first.n)
+			err = -EBADMSG;
 	}
+	if (err < 0)
+		return err;
 	*ret_n = first.n;
 	return (int)first.parts_n;
 }
 
-static bool slices_are_whole(const struct restore *r)
+static int check_slices(const struct restore *r)
 {
 	uint64_t n = 0;
 
 	for (unsigned i = 0; i < CALLTAB_SLICES; i++) {
-		if (whole_slice(r, i, &n) < 0 || n > r->last.n)
-			return false;
+		int parts_n = whole_slice(r, i, &n);
+
+		if (parts_n < 0)
+			return parts_n;
+		if (n > r->last.n)
+			return -EBADMSG;
 	}
-	return true;
+	return 0;
+}
+
+static int read_all(struct restore *r, const char **why)
+{
+	int err = read_newest(r), blocks_err = sort_blocks(r);
+
+	*why = "the newest journal entry cannot be read";
+	if (err == 0) {
+		*why = "a block of the closed index cannot be read";
+		err = blocks_err;
+	}
+	if (err == 0 && r->last.n) {
+		*why = "a slice cannot be read, is not whole or newer than the journal";
+		err = check_slices(r);
+	}
+	if (err == -EPROTO)
+		*why = "a later version wrote it";
+	return err;
 }
 
 int restore_plan(struct restore *r, int64_t committed, const struct uuid *fingerprint,
 		 const char **why)
 {
-	keep_newest_blocks(r);
+	int err = read_all(r, why);
+
 	r->committed = committed;
+	if (err < 0)
+		return err;
 	if (r->last.n == 0 && committed == LOG_BEGIN)
 		return RESTORE_FRESH;
 	if (r->last.n == 0) {
@@ -270,10 +325,6 @@ int restore_plan(struct restore *r, int64_t committed, const struct uuid *finger
 	if (!journal_is_whole(r)) {
 		*why = "the journal lacks an entry that the replay needs";
 		return -ESTALE;
-	}
-	if (!slices_are_whole(r)) {
-		*why = "a slice is not whole or newer than the journal";
-		return -EBADMSG;
 	}
 	return uuid_eq(&r->last.fingerprint, fingerprint) ? RESTORE_FITS : RESTORE_OTHER_RULES;
 }

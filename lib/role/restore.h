@@ -21,10 +21,8 @@ struct restore;
 struct restore *restore_new(void);
 void restore_free(struct restore *r);
 
-/*
- * Copies. Messages with unknown keys are passed over. 0; -EBADMSG damaged; -EPROTO of a later
- * version's format; -ENOMEM.
- */
+/* Copies. Messages with unknown keys are passed over. 0 or -ENOMEM: whether they can be read is
+ * restore_plan's question, for the newest of each key alone. */
 CHECKED int restore_message(struct restore *r, struct slice key, struct slice value,
 			    bool tombstone);
 
@@ -35,8 +33,9 @@ enum restore_plan {
 };
 /*
  * committed: the group's offset, LOG_BEGIN when there is none. Returns an enum restore_plan;
- * -ESTALE when journal and offset do not fit together or the journal has a hole, -EBADMSG when a
- * slice is not whole. why gets a constant text then.
+ * -ESTALE when journal and offset do not fit together or the journal has a hole, -EBADMSG when
+ * something is damaged or not whole, -EPROTO when a later version wrote it. *why gets a constant
+ * text.
  */
 CHECKED int restore_plan(struct restore *r, int64_t committed, const struct uuid *fingerprint,
 			 const char **why);

@@ -76,26 +76,23 @@ static int try_slices(const struct cfg *cfg, int32_t partition, struct state_loo
 
 static int judge(const struct cfg *cfg, int32_t partition, struct state_look *look)
 {
-	const struct journal_entry *last = restore_last(look->restore);
+	const struct journal_entry *last;
 	struct uuid fingerprint;
-	int rc;
 
+	partition_fingerprint(cfg, &fingerprint);
+	look->fits = restore_plan(look->restore, look->committed, &fingerprint, &look->why) >= 0;
+	last = restore_last(look->restore);
 	if (last) {
 		look->n = last->n;
 		look->journal_offset = last->offset;
 	}
-	partition_fingerprint(cfg, &fingerprint);
-	rc = restore_plan(look->restore, look->committed, &fingerprint, &look->why);
-	look->fits = rc >= 0;
 	return try_slices(cfg, partition, look);
 }
 
 int state_look(struct log *log, const struct cfg *cfg, int32_t partition, int64_t deadline_ms,
 	       struct state_look *ret)
 {
-	struct state_look look = { .committed = LOG_BEGIN,
-				   .journal_offset = LOG_BEGIN,
-				   .why = "what lies there cannot be read" };
+	struct state_look look = { .committed = LOG_BEGIN, .journal_offset = LOG_BEGIN };
 	int rc = log_partitions(log, TOPIC_STATE, deadline_ms);
 
 	if (rc < 0)
@@ -110,8 +107,6 @@ int state_look(struct log *log, const struct cfg *cfg, int32_t partition, int64_
 		rc = takeover_read_state(log, partition, NULL, look.restore);
 	if (rc == 0)
 		rc = judge(cfg, partition, &look);
-	if (rc == -EBADMSG || rc == -EPROTO)
-		rc = 0; /* of no use, as why says: that is what a reset is for */
 	if (rc < 0)
 		restore_free(look.restore);
 	else

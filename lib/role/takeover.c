@@ -277,7 +277,7 @@ int takeover(const struct takeover *t, int32_t partition, struct partition **ret
 		if (i > 0)
 			pause_ms(PAUSE_MS);
 		rc = try_once(t, partition, ret, why);
-		if (rc != -ESTALE && rc != -EBADMSG)
+		if (rc != -ESTALE && rc != -EBADMSG && rc != -EPROTO)
 			break;
 	}
 	if (rc == 0)

@@ -31,8 +31,8 @@ CHECKED int takeover(const struct takeover *t, int32_t partition, struct partiti
 		     const char **why);
 
 /*
- * Reads the partition's messages of topic state up to its end now. 0, -EAGAIN, -ECANCELED, or what
- * restore_message says. stop may be NULL.
+ * Reads the partition's messages of topic state up to its end now. 0, -EAGAIN, -ECANCELED, -ENOMEM.
+ * stop may be NULL.
  */
 struct restore;
 CHECKED int takeover_read_state(struct log *log, int32_t partition, const atomic_bool *stop,
