@@ -54,52 +54,66 @@ static int open_file(struct rows *rows)
 /* The next part of the file. Its blocks are taken now: a full disk is an error, not a signal. */
 static int map_chunk(struct rows *rows, struct chunk *chunk)
 {
-	off_t at = 0;
+	off_t n = (off_t)chunk->cap;
 	int err = open_file(rows);
 
 	if (err)
 		return err;
-	for (size_t i = 0; i < rows->chunks_n; i++) {
-		if (rows->chunks[i].mapped)
-			at += (off_t)rows->chunks[i].cap;
-	}
-	err = posix_fallocate(rows->file, at, (off_t)chunk->cap);
+	err = posix_fallocate(rows->file, rows->file_n, n);
 	if (err)
 		return -err;
-	chunk->p = mmap(NULL, chunk->cap, PROT_READ | PROT_WRITE, MAP_SHARED, rows->file, at);
+	chunk->p = mmap(NULL, chunk->cap, PROT_READ | PROT_WRITE, MAP_SHARED, rows->file,
+			rows->file_n);
+	if (chunk->p == MAP_FAILED)
+		return -errno;
 	chunk->mapped = true;
-	return chunk->p == MAP_FAILED ? -errno : 0;
+	rows->file_n += n;
+	return 0;
 }
 
-static int add_chunk(struct rows *rows, size_t text_n)
+static int reserve_chunk(struct rows *rows)
 {
-	struct chunk chunk = { .cap = (MAX(text_n, 1) + CHUNK_BYTES - 1) / CHUNK_BYTES *
-				      CHUNK_BYTES };
-	int err = 0;
+	size_t cap = rows->chunks_cap ? rows->chunks_cap * 2 : 64;
+	struct chunk *chunks;
 
-	if (rows->chunks_n == rows->chunks_cap) {
-		size_t cap = rows->chunks_cap ? rows->chunks_cap * 2 : 64;
-		struct chunk *chunks = realloc(rows->chunks, cap * sizeof(*chunks));
+	if (rows->chunks && rows->chunks_n < rows->chunks_cap)
+		return 0;
+	chunks = realloc(rows->chunks, cap * sizeof(*chunks));
+	if (!chunks)
+		return -ENOMEM;
+	rows->chunks = chunks;
+	rows->chunks_cap = cap;
+	return 0;
+}
 
-		if (!chunks)
-			return -ENOMEM;
-		rows->chunks = chunks;
-		rows->chunks_cap = cap;
+/* A chunk with room for n bytes: the last one or a new one. */
+static int room_for(struct rows *rows, size_t n, struct chunk **ret)
+{
+	struct chunk chunk = { .cap = (n / CHUNK_BYTES + 1) * CHUNK_BYTES };
+	struct chunk *last = rows->chunks_n ? &rows->chunks[rows->chunks_n - 1] : NULL;
+	int err;
+
+	if (last && n <= last->cap - last->n) {
+		*ret = last;
+		return 0;
 	}
-	if (rows->chunks_n < CHUNKS_IN_MEMORY) {
+	err = reserve_chunk(rows);
+	if (err)
+		return err;
+	if (rows->chunks_n < CHUNKS_IN_MEMORY)
 		chunk.p = malloc(chunk.cap);
-		err = chunk.p ? 0 : -ENOMEM;
-	} else {
+	else
 		err = map_chunk(rows, &chunk);
-	}
-	if (!err)
-		rows->chunks[rows->chunks_n++] = chunk;
-	return err;
+	if (err || !chunk.p)
+		return err ? err : -ENOMEM;
+	*ret = &rows->chunks[rows->chunks_n++];
+	**ret = chunk;
+	return 0;
 }
 
 int rows_add(struct rows *rows, const struct row *row, struct slice text)
 {
-	struct chunk *chunk = rows->chunks_n ? &rows->chunks[rows->chunks_n - 1] : NULL;
+	struct chunk *chunk;
 	int err;
 
 	if (rows->n == rows->cap) {
@@ -111,12 +125,9 @@ int rows_add(struct rows *rows, const struct row *row, struct slice text)
 		rows->v = v;
 		rows->cap = cap;
 	}
-	if (!chunk || text.n > chunk->cap - chunk->n) {
-		err = add_chunk(rows, text.n);
-		if (err)
-			return err;
-		chunk = &rows->chunks[rows->chunks_n - 1];
-	}
+	err = room_for(rows, text.n, &chunk);
+	if (err)
+		return err;
 	memcpy(chunk->p + chunk->n, text.p, text.n);
 	rows->v[rows->n] = *row;
 	rows->v[rows->n].p = chunk->p + chunk->n;

@@ -7,6 +7,8 @@
 #ifndef CS_CMD_CORRELATE_ROWS_H
 #define CS_CMD_CORRELATE_ROWS_H
 
+#include <sys/types.h>
+
 #include "base/uuid.h"
 
 struct row {
@@ -22,6 +24,7 @@ struct rows {
 	struct chunk *chunks;
 	size_t chunks_n, chunks_cap;
 	int file; /* -1: not needed yet */
+	off_t file_n;
 };
 
 void rows_init(struct rows *rows);

@@ -79,8 +79,11 @@ _Static_assert(FIELDS_N <= 63, "the bitmap is one word");
 #define BIT(name) (UINT64_C(1) << FIELD_##name)
 #define KEY_BITS  (BIT(AT) | BIT(RECEIVED) | BIT(SEQ))
 
-/* The bits of the fields that are one text. */
-static const uint64_t text_bits =
+/* The bits of the fields that are one text; a constant once it is compiled. */
+static inline uint64_t text_bits(void)
+{
+	uint64_t bits = 0;
+
 #define IS_NUMBER                  0
 #define IS_MOMENT                  0
 #define IS_WORD                    0
@@ -89,10 +92,11 @@ static const uint64_t text_bits =
 #define IS_LEGS                    0
 #define IS_TAGS                    0
 #define IS_FLAG                    0
-#define F(name, type, member, max) (uint64_t) IS_##type << FIELD_##name |
-    FIELDS(F)
+#define F(name, type, member, max) bits |= (uint64_t)IS_##type << FIELD_##name;
+	FIELDS(F)
 #undef F
-	0;
+	return bits;
+}
 
 static const struct field {
 	uint8_t type, max;
@@ -259,9 +263,11 @@ static inline uint32_t tag_of(struct slice text)
 /* slice_eq without a call: most texts are shorter than two words. */
 static inline bool same_text(struct slice a, struct slice b)
 {
-	if (a.n != b.n || load(a.p, a.n) != load(b.p, b.n))
+	if (a.n != b.n)
 		return false;
-	if (a.n > 8 && load(a.p + a.n - 8, 8) != load(b.p + b.n - 8, 8))
+	if (a.n < 8)
+		return load(a.p, a.n) == load(b.p, a.n);
+	if (load(a.p, 8) != load(b.p, 8) || load(a.p + a.n - 8, 8) != load(b.p + a.n - 8, 8))
 		return false;
 	return a.n <= 16 || memcmp(a.p + 8, b.p + 8, a.n - 16) == 0;
 }
@@ -297,7 +303,7 @@ struct slice facts_session(const struct facts *f)
 	return text_at(f, 0);
 }
 
-static uint8_t *write_varint(uint8_t *p, uint64_t v)
+static inline uint8_t *write_varint(uint8_t *p, uint64_t v)
 {
 	while (v > 0x7f) {
 		*p++ = (uint8_t)(v | 0x80);
@@ -371,7 +377,7 @@ static size_t texts_bytes(const struct callev *ev, uint64_t bits)
 {
 	size_t n = 0;
 
-	for (bits &= text_bits; bits; bits &= bits - 1)
+	for (bits &= text_bits(); bits; bits &= bits - 1)
 		n += text_field(ev, &fields[__builtin_ctzll(bits)])->n;
 	for (size_t i = 0; i < ev->leg_ids_n; i++)
 		n += ev->leg_ids[i].n;
@@ -380,21 +386,31 @@ static size_t texts_bytes(const struct callev *ev, uint64_t bits)
 	return n;
 }
 
+typedef uint32_t four_entries __attribute__((vector_size(16), aligned(4)));
+typedef uint64_t two_words __attribute__((vector_size(16)));
+
 static inline bool tag_fits(uint32_t entry, uint32_t tag)
 {
 	return (entry ^ tag) >> PLACE_BITS == 0;
 }
 
+/* Does one of the four entries up to `entry` fit? Mostly none does. */
+static inline bool any_fits(const uint32_t *entry, uint32_t tag)
+{
+	const four_entries *four = (const four_entries *)(const void *)(entry - 4);
+	two_words fits = (two_words)((*four ^ tag) >> PLACE_BITS == 0);
+
+	return (fits[0] | fits[1]) != 0;
+}
+
 /* The number of a text that an earlier fact has said, or texts_n. */
-static uint32_t find_said(const struct facts *f, struct slice text, uint32_t tag)
+static inline uint32_t find_said(const struct facts *f, struct slice text, uint32_t tag)
 {
 	const uint32_t *entry = directory(f);
-	uint32_t i = 0;
+	uint32_t i = 0, n = f->texts_n;
 
-	while (i < f->texts_n) {
-		/* Four at a time: mostly none fits. */
-		if (i + 4 <= f->texts_n && !(tag_fits(entry[-1], tag) | tag_fits(entry[-2], tag) |
-					     tag_fits(entry[-3], tag) | tag_fits(entry[-4], tag))) {
+	while (i < n) {
+		if (i + 4 <= n && !any_fits(entry, tag)) {
 			i += 4;
 			entry -= 4;
 			continue;
@@ -404,12 +420,12 @@ static uint32_t find_said(const struct facts *f, struct slice text, uint32_t tag
 		if (tag_fits(*entry, tag) && same_text(text_at(f, *entry ^ tag), text))
 			return i - 1;
 	}
-	return f->texts_n;
+	return n;
 }
 
 /* The number of a text that an earlier fact or this one has said, or texts_n + fresh_n. */
-static uint32_t find_text(const struct facts_scratch *s, const struct facts *f, struct slice text,
-			  uint32_t tag)
+static inline uint32_t find_text(const struct facts_scratch *s, const struct facts *f,
+				 struct slice text, uint32_t tag)
 {
 	uint32_t said = find_said(f, text, tag);
 
@@ -514,9 +530,9 @@ int facts_encode(struct facts_scratch *s, const struct facts *f, const struct ca
 		return -ENOMEM;
 	s->fresh_n = 0;
 	p = write_head((uint8_t *)s->fact.p, f, ev, bits);
-	for (uint64_t left = bits & text_bits; left; left &= left - 1)
+	for (uint64_t left = bits & text_bits(); left; left &= left - 1)
 		p = write_text(s, f, p, *text_field(ev, &fields[__builtin_ctzll(left)]));
-	for (uint64_t left = bits & ~(text_bits | KEY_BITS); left; left &= left - 1)
+	for (uint64_t left = bits & ~(text_bits() | KEY_BITS); left; left &= left - 1)
 		p = write_field(s, f, p, ev, &fields[__builtin_ctzll(left)]);
 	s->fact.n = (size_t)(p - (uint8_t *)s->fact.p);
 	room = f->stream_n + s->fact.n + 3 + (f->texts_n + s->fresh_n) * sizeof(uint32_t);
@@ -687,12 +703,12 @@ static void read_fact(struct cursor *c, const struct facts *f, struct texts *tex
 	if (h.bits & BIT(SEQ))
 		ev->seq = h.seq;
 	ev->source = sources[f->source];
-	for (uint64_t left = h.bits & text_bits; left; left &= left - 1) {
+	for (uint64_t left = h.bits & text_bits(); left; left &= left - 1) {
 		struct slice text = read_text(c, texts);
 
 		memcpy((char *)ev + fields[__builtin_ctzll(left)].offset, &text, sizeof(text));
 	}
-	for (uint64_t left = h.bits & ~(text_bits | KEY_BITS); left; left &= left - 1)
+	for (uint64_t left = h.bits & ~(text_bits() | KEY_BITS); left; left &= left - 1)
 		read_field(c, texts, ev, &fields[__builtin_ctzll(left)], h.time_ms);
 	c->bad |= c->p != c->end;
 }

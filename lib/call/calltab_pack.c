@@ -273,9 +273,9 @@ static void get_sent(struct cursor *c, struct call *call)
 }
 
 struct packed_call {
-	struct call head;
 	struct slice account, stream;
 	uint64_t n, texts_n;
+	struct call head;
 };
 
 static void get_call(struct cursor *c, struct packed_call *p)
@@ -370,7 +370,7 @@ static struct orphan *get_orphan(struct cursor *c)
 	struct orphan *orphan;
 
 	json = cur_slice(c);
-	if (c->bad)
+	if (c->bad || !id.n || !event_id.n)
 		return NULL;
 	orphan = calloc(1, sizeof(*orphan) + json.n);
 	if (!orphan)
