@@ -155,7 +155,8 @@ int journal_entry_read(struct slice value, struct journal_entry *ret)
 	if (!read_whole(&c) || e.n == 0 || e.replay_from == 0 || e.replay_from > e.n + 1 ||
 	    e.closed_ids.n % UUID_LEN != 0)
 		return -EBADMSG;
-	memcpy(e.fingerprint.b, fingerprint.p, UUID_LEN);
+	if (fingerprint.n)
+		memcpy(e.fingerprint.b, fingerprint.p, UUID_LEN);
 	*ret = e;
 	return 0;
 }

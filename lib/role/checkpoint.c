@@ -45,9 +45,9 @@ static bool waited(const struct checkpoint *c, const struct checkpoint_slice *s,
 static unsigned pace(const struct checkpoint *c, const struct checkpoint_now *now)
 {
 	double passed_ms = (double)MIN(now->mono_ms - c->last.mono_ms, c->catch_up_ms);
-	double by_time = passed_ms / (double)(c->every_ms / 2);
-	double by_events = (double)(now->events - c->last.events) / (EVENTS_MAX / 2);
-	double by_commits = (double)(now->n - c->last.n) / (COMMITS_MAX / 2);
+	double by_time = 2 * passed_ms / (double)c->every_ms;
+	double by_events = 2.0 * (double)(now->events - c->last.events) / EVENTS_MAX;
+	double by_commits = 2.0 * (double)(now->n - c->last.n) / COMMITS_MAX;
 	double share = MAX(MAX(by_time, by_events), by_commits);
 
 	return share >= 1 ? CALLTAB_SLICES : 1 + (unsigned)(share * CALLTAB_SLICES);

@@ -95,6 +95,7 @@ static void the_clock_is_the_walls_only_without_lag(void **state)
 
 static yyjson_doc *letter(const struct partition *p, size_t i, struct slice *key)
 {
+	*key = SLICE_NONE;
 	for (size_t at = 0; at < p->out.n; at++) {
 		struct outbox_msg msg = outbox_get(&p->out, at);
 
