@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _NUMBER = re.compile(r"[0-9+()\-./ \t]+")
-_TAIL = re.compile(r"(\+?[0-9]{7,})\.([0-9.*#]+)")
+_TAIL = re.compile(r"(\+?[0-9]{7,})\.[0-9.*#]+")
 _EXTENSION = re.compile(r"[0-9]+-(.+)", re.DOTALL)
 
 
@@ -32,12 +32,6 @@ def number(text: str) -> str | None:
         return None
     digits = re.sub(r"\D", "", text)
     return digits if digits and digits != "0" else None
-
-
-def tail(text: str | None) -> str | None:
-    """The keys pressed behind a number that was dialled, without the dot before them."""
-    found = _TAIL.fullmatch((text or "").strip())
-    return found[2] if found else None
 
 
 def line(text: str | None) -> str | None:

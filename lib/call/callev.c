@@ -171,13 +171,6 @@ static void write_parties(struct json_out *j, const struct callev *ev)
 	JO_PUT(j, "trunk", ev->trunk);
 	json_contact(j, &ev->contact);
 	json_person(j, SLICE("employee"), &ev->employee);
-	if (ev->dtmf.n) {
-		JO_KEY(j, "note");
-		jo_begin_object(j);
-		JO_PUT(j, "name", SLICE("dtmf"));
-		JO_PUT(j, "text", ev->dtmf);
-		jo_end_object(j);
-	}
 	if (ev->unauthenticated) {
 		JO_KEY(j, "authenticated");
 		jo_bool(j, false);

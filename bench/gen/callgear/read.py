@@ -230,9 +230,7 @@ class _Reader:
 
     def _common(self, mnemonic: str | None) -> dict[str, Any]:
         fields = self.fields
-        phone, line = fields.text("contact_phone_number"), fields.text("virtual_phone_number")
-        contact = numbers.party(phone)
-        tail = numbers.tail(phone) or numbers.tail(line)
+        contact = numbers.party(fields.text("contact_phone_number"))
         contact.update(
             _present({"id": fields.ident("contact_id"), "name": fields.text("contact_full_name")})
         )
@@ -241,8 +239,7 @@ class _Reader:
             "leg_ids": fields.idents("leg_ids"),
             "at": self._at(),
             "direction": self._direction(mnemonic),
-            "line": numbers.line(line),
-            "note": {"name": "dtmf", "text": tail} if tail else None,
+            "line": numbers.line(fields.text("virtual_phone_number")),
             "contact": contact,
             "employee": self._employee(),
             "call_source": fields.text("call_source"),

@@ -214,11 +214,8 @@ static int read_parties(struct reader *r)
 	party = party_read(phone, digits);
 	r->ev->contact.number = party.number;
 	r->ev->contact.uri = party.uri;
-	r->ev->dtmf = party.dtmf;
 	party = party_read(line, digits + phone.n);
 	r->ev->line = party.number.n ? party.number : party.uri;
-	if (!r->ev->dtmf.n)
-		r->ev->dtmf = party.dtmf;
 	return 0;
 }
 
