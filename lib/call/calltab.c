@@ -27,13 +27,15 @@ static struct slice behind_revision(struct slice json)
 
 static void tell(const struct calltab *tab, const struct call *call, const struct record *rec)
 {
+	struct calltab_record told = { .record = rec,
+				       .json = buf_slice(&tab->json),
+				       .closed_by = call->item.closed_by };
 	char text[UUID_TEXT_LEN];
-	const struct calltab_record told = { rec, slice_make(text, sizeof(text)),
-					     buf_slice(&tab->json), call->item.closed_by };
 
 	if (!tab->output_on || !tab->out.record)
 		return;
 	uuid_write(&call->item.id, text);
+	told.id_text = slice_make(text, sizeof(text));
 	tab->out.record(tab->out.arg, &told);
 }
 
