@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#define EVENTS_MAX   2000000u     /* of one replay (design.md "Slices") */
-#define COMMITS_MAX  (16384u / 2) /* half of the journal's ring */
-#define CATCH_UP_MIN 1000         /* ms */
+#define EVENTS_MAX   2000000u /* of one replay (design.md "Slices") */
+#define COMMITS_MAX  8192u    /* half of the journal's ring */
+#define CATCH_UP_MIN 1000     /* ms */
 
 void checkpoint_init(struct checkpoint *c, int64_t every_ms, int64_t commit_every_ms)
 {
