@@ -112,7 +112,6 @@ struct callev {
 	struct slice recording, url, source_url, sha256, reason;
 	int64_t duration_ms, bytes;
 	struct slice name, text; /* note; text is what was said, as JSON text */
-	struct slice dtmf; /* of any kind: the tail cut off a number; written as "note", not read */
 	struct callev_raw raw;
 };
 

@@ -680,7 +680,6 @@ static void set_absent(struct callev *ev)
 #define F(name, type, member, max) ABSENT_##type(member)
 	FIELDS(F)
 #undef F
-	ev->dtmf = SLICE_NONE; /* of no use to a record: not kept */
 	ev->raw.present = false;
 }
 
