@@ -190,17 +190,32 @@ static int ask_role(struct worker *w, rd_kafka_topic_partition_list_t *list)
 	return MIN(r, 0);
 }
 
-/* The group wants its partitions taken in any case; without the role's yes nothing is polled. */
+static bool owns_any(const struct worker *w)
+{
+	for (size_t at = 0; at < w->topics_n; at++) {
+		for (int32_t p = 0; p < w->parts[at].n; p++) {
+			if (w->parts[at].v[p].owned)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * The group wants its partitions taken in any case; without the role's yes nothing is polled. To
+ * whom has some an empty list says nothing; to whom has none, that it is a member all the same.
+ */
 static void come(struct worker *w, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list)
 {
+	bool telling = list->cnt > 0 || !owns_any(w);
 	int r;
 
 	w->placed = true;
-	if (list->cnt > 0 && w->txn_open) {
+	if (telling && w->txn_open) {
 		w->hooks.revoked(w->hooks.arg, NULL, 0, false);
 		end_open(w);
 	}
-	if (!w->dead && !w->leave_by_ms) {
+	if (telling && !w->dead && !w->leave_by_ms) {
 		r = list->cnt > 0 ? ask_role(w, list) : w->hooks.assigned(w->hooks.arg, NULL, 0);
 		if (r < 0)
 			die(w, r);
