@@ -87,6 +87,13 @@ static void ack_give_up(struct ack *ack)
 	to_spool(loop, p, &rec);
 }
 
+/* In the order in which they came. */
+static void give_up_all(struct ingest_loop *loop)
+{
+	while (!TAILQ_EMPTY(&loop->acks))
+		ack_give_up(TAILQ_FIRST(&loop->acks));
+}
+
 static void acked(void *arg, int err)
 {
 	struct ack *ack = arg;
@@ -120,8 +127,7 @@ static void bury(struct ingest_loop *loop)
 	loop->buried = loop->appender;
 	loop->appender = NULL;
 	loop->appender_dead = false;
-	while (!TAILQ_EMPTY(&loop->acks))
-		ack_give_up(TAILQ_FIRST(&loop->acks));
+	give_up_all(loop);
 	ingest_keeper_ask(loop);
 }
 
@@ -204,8 +210,10 @@ void ingest_keep(struct ingest_loop *loop, struct pending *p, uint16_t spool_top
 				    .at_ms = at_ms };
 
 	loop->pending_n++;
-	if (!to_log(loop, p, spool_topic))
-		to_spool(loop, p, &rec);
+	if (to_log(loop, p, spool_topic))
+		return;
+	give_up_all(loop); /* whoever came before and still waits goes before it */
+	to_spool(loop, p, &rec);
 }
 
 void ingest_keep_adopt(struct ingest_loop *loop, struct log_appender *appender)
@@ -245,10 +253,10 @@ int ingest_keep_start(struct ingest_loop *loop)
 
 void ingest_keep_stop(struct ingest_loop *loop)
 {
-	while (loop->outlet && !TAILQ_EMPTY(&loop->acks))
-		ack_give_up(TAILQ_FIRST(&loop->acks));
-	if (loop->outlet)
+	if (loop->outlet) {
+		give_up_all(loop);
 		spool_release(loop->outlet);
+	}
 	while (loop->outlet && loop->pending_n) { /* the spool answers all */
 		struct pollfd p = { .fd = spool_outlet_fd(loop->outlet), .events = POLLIN };
 

@@ -276,6 +276,32 @@ static void silent_log_means_spool(void **state)
 	stop(o);
 }
 
+/* One that gave up on the log must not let a later one pass those that still wait for it. The pause
+ * gives the order a chance to be wrong; where it is too short or too long, nothing fails. */
+static void spool_passes_nobody(void **state)
+{
+	const struct setting patient = { "kafka", 600, "64MiB" };
+	struct office *o = *state, second;
+
+	fake.silent = true;
+	start(o, &patient);
+	while (!fake.made)
+		usleep(1000);
+	second = *o;
+	second.fd = dial(ingest_port(o->in));
+	send_call(o, "acme/sesame", 1, 0);
+	usleep(250000);
+	send_call(&second, "acme/sesame", 2, 0);
+	get(o->fd, "{\"ok\":true}", 1); /* by the spool */
+	calls(o, 3, 3);
+	get(second.fd, "{\"ok\":true}", 1);
+	close(second.fd);
+	fake.silent = false;
+	until_stored(3);
+	expect_order(1, 3);
+	stop(o);
+}
+
 static void full_queue_means_spool(void **state)
 {
 	struct office *o = *state;
@@ -487,6 +513,7 @@ int main(void)
 		IN_OFFICE(log_comes_later),
 		IN_OFFICE(backlog_survives_a_wrong_config),
 		IN_OFFICE(silent_log_means_spool),
+		IN_OFFICE(spool_passes_nobody),
 		IN_OFFICE(full_queue_means_spool),
 		IN_OFFICE(drain_repeats_what_failed),
 		IN_OFFICE(rejected_when_too_large),
