@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -93,9 +94,26 @@ static int posix_sync_dir(void *arg, const char *path)
 	return err;
 }
 
+/* A folder whose name is lost in a crash takes everything in it along, so its name is synced too,
+ * as far as we may. */
+static int make_one(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (mkdir(path, DIR_MODE))
+		return errno == EEXIST ? 0 : -errno;
+	if (slash)
+		*slash = '\0';
+	posix_sync_dir(NULL, !slash ? "." : slash == path ? "/" : path);
+	if (slash)
+		*slash = '/';
+	return 0;
+}
+
 static int posix_make_dir(void *arg, const char *path)
 {
 	char part[PATH_MAX];
+	int err;
 
 	(void)arg;
 	if ((size_t)snprintf(part, sizeof(part), "%s", path) >= sizeof(part))
@@ -104,11 +122,12 @@ static int posix_make_dir(void *arg, const char *path)
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		if (mkdir(part, DIR_MODE) && errno != EEXIST)
-			return -errno;
+		err = make_one(part);
+		if (err)
+			return err;
 		*p = '/';
 	}
-	return mkdir(part, DIR_MODE) && errno != EEXIST ? -errno : 0;
+	return make_one(part);
 }
 
 static int posix_rename(void *arg, const char *from, const char *to)

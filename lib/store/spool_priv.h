@@ -76,6 +76,9 @@ struct spool {
 	pthread_cond_t work;     /* for the writer */
 	pthread_cond_t readable; /* for the reader */
 	struct batch filling;
+	struct {
+		uint64_t records, bytes;
+	} flushing;          /* the batch that is the writer's now */
 	int64_t appended_us; /* the last append */
 	bool writer_idle, stop, wake;
 	unsigned held; /* outlets whose owners append more */

@@ -205,7 +205,39 @@ static void hand_out(struct reader *r, size_t n, struct spool_pos *ret)
 	*ret = r->pos;
 }
 
-int spool_next(struct spool *s, struct spool_entry *ret)
+/* Lock: held. */
+static bool has_more(const struct spool *s)
+{
+	const struct reader *r = &s->reader;
+
+	for (size_t i = s->segments_n; i-- > 0 && s->segments[i].id >= r->id;) {
+		const struct segment *seg = &s->segments[i];
+
+		if (seg->size > (seg->id == r->id ? MAX(r->offset, (uint64_t)SPOOL_HEAD_BYTES)
+						  : SPOOL_HEAD_BYTES))
+			return true;
+	}
+	return false;
+}
+
+/* Records that were damaged never come out, so they are no backlog: once all that did is done, only
+ * what the writer has is left. */
+static void write_off(struct spool *s)
+{
+	uint64_t records, bytes;
+
+	pthread_mutex_lock(&s->lock);
+	records = s->filling.records + s->flushing.records;
+	bytes = s->filling.bytes.n + s->flushing.bytes;
+	if (s->damaged && s->reader.pos.records == s->done.records && !has_more(s) &&
+	    atomic_load(&s->records) > records) {
+		atomic_store(&s->records, records);
+		s->bytes = MIN(s->bytes, bytes);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+static int next_record(struct spool *s, struct spool_entry *ret)
 {
 	struct reader *r = &s->reader;
 	struct segment seg;
@@ -249,6 +281,15 @@ int spool_next(struct spool *s, struct spool_entry *ret)
 	return 0;
 }
 
+int spool_next(struct spool *s, struct spool_entry *ret)
+{
+	int got = next_record(s, ret);
+
+	if (got == 0)
+		write_off(s);
+	return got;
+}
+
 void spool_rewind(struct spool *s)
 {
 	struct reader *r = &s->reader;
@@ -266,14 +307,29 @@ void spool_rewind(struct spool *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* An error is tried again, as long as the reader gets on or has not tried that place enough. */
+static int count_all(struct spool *s)
+{
+	struct reader *r = &s->reader;
+	struct spool_entry entry;
+	unsigned tries = 0;
+	int got;
+
+	do {
+		uint64_t id = r->id, offset = r->offset;
+
+		got = next_record(s, &entry);
+		tries = got > 0 || r->id != id || r->offset != offset ? 0 : tries + 1;
+	} while (got > 0 || (got < 0 && got != -ENOMEM && tries < 2 * TRIES_MAX));
+	return got;
+}
+
 int spool_count(struct spool *s)
 {
-	struct spool_entry entry;
 	int got;
 
 	s->counting = true;
-	while ((got = spool_next(s, &entry)) > 0)
-		;
+	got = count_all(s);
 	s->counting = false;
 	if (got < 0)
 		return got;
@@ -281,21 +337,6 @@ int spool_count(struct spool *s)
 	atomic_store(&s->records, s->reader.pos.records);
 	spool_rewind(s);
 	return 0;
-}
-
-/* Lock: held. */
-static bool has_more(const struct spool *s)
-{
-	const struct reader *r = &s->reader;
-
-	for (size_t i = s->segments_n; i-- > 0 && s->segments[i].id >= r->id;) {
-		const struct segment *seg = &s->segments[i];
-
-		if (seg->size > (seg->id == r->id ? MAX(r->offset, (uint64_t)SPOOL_HEAD_BYTES)
-						  : SPOOL_HEAD_BYTES))
-			return true;
-	}
-	return false;
 }
 
 bool spool_wait(struct spool *s, int timeout_ms)

@@ -193,6 +193,8 @@ static void batch_take(struct spool *s)
 	buf_reset(&s->filling.bytes);
 	s->filling.records = 0;
 	w->batch = batch;
+	s->flushing.records = batch.records;
+	s->flushing.bytes = batch.bytes.n;
 	w->rate = MAX(rate, before);
 	w->taken_us = now_us;
 	for (size_t i = 0; i < s->outlets_n; i++) {
@@ -210,6 +212,7 @@ static void batch_settle(struct spool *s, int err)
 {
 	struct writer *w = &s->writer;
 
+	s->flushing.records = s->flushing.bytes = 0;
 	if (!err) {
 		w->failures = 0;
 		s->err = 0;

@@ -537,7 +537,37 @@ static void segment_that_vanished(void **state)
 	assert_true(entry.rec.at_ms > 0);
 	spool_state(st.spool, &now);
 	assert_int_equal(now.damaged, 1);
+	do
+		spool_done(st.spool, &entry.end);
+	while (spool_next(st.spool, &entry) == 1);
+	assert_true(spool_is_empty(st.spool));
 	close_store(&st);
+}
+
+/* A bad place on the disk costs what lies there, not the start. */
+static void unreadable_at_the_start(void **state)
+{
+	static const int faults[] = { 3, 7 }; /* cursor, head, then the records: once; for good */
+	struct disk *d = *state;
+	char first[512];
+	off_t size;
+
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+		struct spool_entry entry;
+		struct spool_state now;
+		struct store st;
+
+		twelve(d, first, &size);
+		disk_fail(d, DISK_PREAD, -EIO, faults[i]);
+		open_store(&st, d);
+		spool_state(st.spool, &now);
+		assert_int_equal(now.damaged, i);
+		assert_in_range(now.records, i == 0 ? 12 : 3, 12);
+		while (spool_next(st.spool, &entry) == 1)
+			spool_done(st.spool, &entry.end);
+		assert_true(spool_is_empty(st.spool));
+		close_store(&st);
+	}
 }
 
 static void unreadable_for_good(void **state)
@@ -556,9 +586,13 @@ static void unreadable_for_good(void **state)
 		assert_true(++tries < 100);
 	assert_int_equal(got, 0);
 	disk_heal(d, DISK_PREAD);
+	assert_true(spool_is_empty(st.spool)); /* what is damaged is no backlog */
 	put_one(&st, 3);
 	spool_state(st.spool, &now);
 	assert_int_equal(now.damaged, 1);
+	assert_int_equal(now.records, 1);
+	expect(&st, 3, 3, true);
+	assert_true(spool_is_empty(st.spool));
 	close_store(&st);
 }
 
@@ -730,6 +764,7 @@ int main(void)
 		ON_DISK(what_cannot_be_cut_is_left_behind),
 		ON_DISK(unreadable_for_a_while),
 		ON_DISK(unreadable_for_good),
+		ON_DISK(unreadable_at_the_start),
 		ON_DISK(segment_that_vanished),
 		ON_DISK(torn_tail),
 		ON_DISK(flipped_bytes),
