@@ -377,7 +377,8 @@ static void check_ingest(struct cfg_reader *r, const struct cfg_node *root)
 	struct cfg_ingest *ingest = &r->cfg->ingest;
 
 	if (ingest->ack == CFG_ACK_AUTO)
-		ingest->ack = r->cfg->kafka.replication == 1 ? CFG_ACK_SPOOL : CFG_ACK_KAFKA;
+		/* Durable takes min.insync.replicas of 2, and that is replication - 1. */
+		ingest->ack = r->cfg->kafka.replication < 3 ? CFG_ACK_SPOOL : CFG_ACK_KAFKA;
 	else if (ingest->ack == CFG_ACK_KAFKA && r->cfg->kafka.replication < 3)
 		cfg_warn(r, cfg_line_of(node, "ack"), "ingest.ack",
 			 "kafka with kafka.replication below 3: one broker alone may acknowledge, "

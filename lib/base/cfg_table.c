@@ -154,7 +154,7 @@ static const struct cfg_key ingest_keys[] = {
 	       "The largest body; a larger one is answered 413."),
 	WORD("ack", cfg, ingest.ack, "auto", acks,
 	     "What makes an event durable before the 200; auto is spool where kafka.replication "
-	     "is 1, else kafka."),
+	     "is below 3, else kafka."),
 	NUMBER(CFG_MS, "ack_wait", cfg, ingest.ack_wait_ms, "200ms", "1ms", "1m",
 	       "How long the broker may take before the spool takes the event."),
 	{ .name = "spool_dir",

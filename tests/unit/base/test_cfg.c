@@ -494,6 +494,28 @@ static void account_values(void **state)
 	cfg_free(cfg);
 }
 
+/* One acknowledgement is durable only where two brokers stand behind it. */
+static void ack_auto(void **state)
+{
+	static const struct {
+		const char *text;
+		enum cfg_ack want;
+	} rows[] = {
+		{ "kafka: {replication: 1}\n", CFG_ACK_SPOOL },
+		{ "kafka: {replication: 2}\n", CFG_ACK_SPOOL },
+		{ "kafka: {replication: 3}\n", CFG_ACK_KAFKA },
+		{ "kafka: {replication: 2}\ningest: {ack: kafka}\n", CFG_ACK_KAFKA },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct cfg *cfg = parsed(rows[i].text);
+
+		assert_int_equal(cfg->ingest.ack, rows[i].want);
+		cfg_free(cfg);
+	}
+}
+
 static void sink_and_route_values(void **state)
 {
 	struct cfg *cfg = parsed(ACCOUNT
@@ -762,6 +784,7 @@ int main(void)
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(defaults_of_correlate_and_deliver),
 		cmocka_unit_test(account_values),
+		cmocka_unit_test(ack_auto),
 		cmocka_unit_test(sink_and_route_values),
 		cmocka_unit_test(files),
 		cmocka_unit_test(too_large),
