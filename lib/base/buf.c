@@ -9,13 +9,11 @@ void buf_fini(struct buf *b)
 	*b = BUF_EMPTY;
 }
 
-bool buf_reserve(struct buf *b, size_t n)
+bool buf_grow(struct buf *b, size_t n)
 {
 	size_t cap = b->cap ? b->cap : 256;
 	char *p;
 
-	if (LIKELY(n <= b->cap - b->n))
-		return true;
 	if (n > BUF_MAX - b->n) {
 		b->bad = true;
 		return false;

@@ -30,7 +30,11 @@ static inline void buf_reset(struct buf *b)
 	b->bad = false;
 }
 /* Room for n more bytes at p + n; false (and bad) without. */
-bool buf_reserve(struct buf *b, size_t n);
+bool buf_grow(struct buf *b, size_t n); /* for buf_reserve alone */
+static inline bool buf_reserve(struct buf *b, size_t n)
+{
+	return LIKELY(n <= b->cap - b->n) || buf_grow(b, n);
+}
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_char(struct buf *b, char c);
 static inline void buf_add_slice(struct buf *b, struct slice s)

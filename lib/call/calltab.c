@@ -2,41 +2,30 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "call/calltab_priv.h"
 
 /* ---- records ---- */
 
-/*
- * What of a record's JSON counts for "has anything but the revision changed": all behind it. Before
- * it stand the schema and the id, which never change (contract.md 3.2).
- */
-static struct slice behind_revision(struct slice json)
+static int tell(struct calltab *tab, const struct call *call, const struct record *rec)
 {
-	static const char key[] = "\"revision\":";
-	const char *at = json.n ? memmem(json.p, MIN(json.n, 256), key, sizeof(key) - 1) : NULL;
-
-	if (!at)
-		return json;
-	json = slice_skip(json, (size_t)(at - json.p) + sizeof(key) - 1);
-	while (json.n && json.p[0] >= '0' && json.p[0] <= '9')
-		json = slice_skip(json, 1);
-	return json;
-}
-
-static void tell(const struct calltab *tab, const struct call *call, const struct record *rec)
-{
-	struct calltab_record told = { .record = rec,
-				       .json = buf_slice(&tab->json),
-				       .closed_by = call->item.closed_by };
+	struct calltab_record told = { .record = rec, .closed_by = call->item.closed_by };
 	char text[UUID_TEXT_LEN];
 
 	if (!tab->output_on || !tab->out.record)
-		return;
+		return 0;
+	buf_reset(&tab->json);
+	if (!tab->cfg.no_json)
+		record_write(&tab->json, rec);
+	if (tab->json.bad)
+		return -ENOMEM;
+	told.json = buf_slice(&tab->json);
 	uuid_write(&call->item.id, text);
 	told.id_text = slice_make(text, sizeof(text));
 	tab->out.record(tab->out.arg, &told);
+	return 0;
 }
 
 static uint32_t last_revision(const struct calltab *tab, const struct call *call)
@@ -52,23 +41,20 @@ static uint32_t last_revision(const struct calltab *tab, const struct call *call
 static int revise(struct calltab *tab, struct call *call, struct record *rec)
 {
 	XXH128_hash_t hash;
-	struct slice json;
 
-	rec->revision = last_revision(tab, call) + 1;
-	buf_reset(&tab->json);
-	record_write(&tab->json, rec);
-	if (tab->json.bad)
+	buf_reset(&tab->packed);
+	record_pack(&tab->packed, rec);
+	if (tab->packed.bad)
 		return -ENOMEM;
-	json = behind_revision(buf_slice(&tab->json));
-	hash = XXH3_128bits(json.p, json.n);
+	hash = XXH3_128bits(tab->packed.p, tab->packed.n);
 	if (call->revision && call->closed.hash[0] == hash.low64 &&
 	    call->closed.hash[1] == hash.high64)
 		return 0;
+	rec->revision = last_revision(tab, call) + 1;
 	call->revision = rec->revision;
 	call->closed.hash[0] = hash.low64;
 	call->closed.hash[1] = hash.high64;
-	tell(tab, call, rec);
-	return 0;
+	return tell(tab, call, rec);
 }
 
 /* Folds a closed call again and says what came out of it. */
@@ -593,6 +579,7 @@ void calltab_free(struct calltab *tab)
 	callev_parser_free(tab->parser);
 	facts_scratch_fini(&tab->facts);
 	buf_fini(&tab->json);
+	buf_fini(&tab->packed);
 	buf_fini(&tab->text_a);
 	buf_fini(&tab->text_b);
 	free(tab->held);

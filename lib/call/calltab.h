@@ -31,13 +31,14 @@ struct calltab_cfg {
 	bool keep_closed; /* correlate --stdin: a complete call does not leave, only a limit ends it
 			   */
 	bool end_at_once; /* an end event closes its call when it is applied, without grace */
+	bool no_json;     /* nobody reads the JSON of the records: it is not written */
 };
 
 /* One revision that leaves. Everything borrows and lives during the callback. */
 struct calltab_record {
 	const struct record *record; /* with its revision */
 	struct slice id_text;        /* of the call, 36 bytes */
-	struct slice json;           /* contract.md 3.2 */
+	struct slice json;           /* contract.md 3.2; absent under no_json */
 	enum closed_by closed_by;
 };
 

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdlib.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "call/calltab_priv.h"

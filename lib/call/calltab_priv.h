@@ -49,7 +49,7 @@ struct call_open {
 };
 
 struct call_closed {
-	uint64_t hash[2]; /* of the last record sent, without its revision */
+	uint64_t hash[2]; /* of the last record sent (record_pack) */
 	int64_t closed_ms, complete_ms;
 };
 
@@ -118,8 +118,8 @@ struct calltab {
 	struct folder *folder;
 	struct callev_parser *parser;
 	struct facts_scratch facts;
-	struct buf json, text_a, text_b;
-	uint32_t *held; /* handles that a tick must not touch */
+	struct buf json, packed, text_a, text_b; /* packed: the record, to be compared */
+	uint32_t *held;                          /* handles that a tick must not touch */
 	size_t held_n, held_cap;
 };
 

@@ -101,5 +101,8 @@ CHECKED int fold(struct folder *f, const struct fold_in *in, struct record *ret)
 
 /* Appends contract.md 3.2's object, absent values left out. */
 void record_write(struct buf *out, const struct record *rec);
+/* Appends all that record_write would say but schema, id and revision, as bytes to compare and
+ * hash: cheaper than JSON, and of no other use. */
+void record_pack(struct buf *out, const struct record *rec);
 
 #endif

@@ -1,6 +1,7 @@
 #include "call/fold_parts.h"
 
 #include <errno.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 int names_init(struct names *names, struct arena *arena, size_t max)

@@ -138,11 +138,110 @@ static void the_contracts_order(void **state)
 	       "\"notes\":[\"clock_skew\",\"no_summary\"]}");
 }
 
+static uint32_t sum_of(const struct record *rec)
+{
+	struct buf out = BUF_EMPTY;
+	uint32_t sum = 1;
+
+	/* Twice: the second goes behind the first. */
+	record_pack(&out, rec);
+	record_pack(&out, rec);
+	assert_false(out.bad);
+	assert_memory_equal(out.p, out.p + out.n / 2, out.n / 2);
+	for (size_t i = 0; i < out.n / 2; i++)
+		sum = sum * 31 + (uint8_t)out.p[i];
+	buf_fini(&out);
+	return sum;
+}
+
+/* Every value but the revision, and where a text ends, makes another record. */
+static void packed_bytes_differ(void **state)
+{
+	struct record_leg leg = { .leg_id = SLICE("L1") };
+	struct record_transfer transfer = { 0, SLICE_NONE, SLICE_NONE, SLICE_NONE };
+	struct record_recording recording = { .id = SLICE("r") };
+	struct slice tag = SLICE("a");
+	struct record rec = least(), other;
+	struct slice *const texts[] = {
+		&rec.account,
+		&rec.source,
+		&rec.call_session_id,
+		&rec.cause.vendor,
+		&rec.cause.text,
+		&rec.line,
+		&rec.trunk,
+		&rec.contact.number,
+		&rec.contact.uri,
+		&rec.contact.id,
+		&rec.contact.name,
+		&rec.employee.id,
+		&rec.employee.name,
+		&rec.caller.id,
+		&leg.leg_id,
+		&leg.location,
+		&leg.number,
+		&leg.queue,
+		&leg.from_leg,
+		&leg.employee.id,
+		&transfer.transfer,
+		&transfer.from,
+		&transfer.to,
+		&recording.id,
+		&recording.leg_id,
+		&recording.url,
+		&recording.source_url,
+		&recording.sha256,
+		&tag,
+		&rec.scenario,
+		&rec.external_id,
+		&rec.merged_into,
+		&rec.caller.name,
+		&rec.caller.extension,
+	};
+	int64_t *const figures[] = {
+		&rec.started_at_ms, &rec.answered_at_ms,    &rec.ended_at_ms,
+		&rec.wait_ms,       &rec.talk_ms,           &rec.total_ms,
+		&leg.ringing_at_ms, &leg.answered_at_ms,    &leg.ended_at_ms,
+		&transfer.at_ms,    &recording.duration_ms, &recording.bytes,
+	};
+	uint32_t sum;
+
+	(void)state;
+	rec.legs = &leg;
+	rec.transfers = &transfer;
+	rec.recordings = &recording;
+	rec.tags = &tag;
+	rec.legs_n = rec.transfers_n = rec.recordings_n = rec.tags_n = 1;
+	sum = sum_of(&rec);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct slice kept = *texts[i];
+
+		*texts[i] = SLICE("a text of more than 16 bytes");
+		assert_int_not_equal(sum_of(&rec), sum);
+		*texts[i] = kept;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(figures); i++) {
+		*figures[i] += 1;
+		assert_int_not_equal(sum_of(&rec), sum);
+		*figures[i] -= 1;
+	}
+	rec.revision = 9;
+	assert_int_equal(sum_of(&rec), sum);
+	rec.complete = true;
+	assert_int_not_equal(sum_of(&rec), sum);
+	other = rec;
+	rec.line = SLICE("ab");
+	other.line = SLICE("a");
+	other.trunk = SLICE("b");
+	assert_int_not_equal(sum_of(&rec), sum_of(&other));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(absent_values_are_left_out),
 		cmocka_unit_test(the_contracts_order),
+		cmocka_unit_test(packed_bytes_differ),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
