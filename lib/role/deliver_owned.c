@@ -7,8 +7,7 @@
 #include "base/clock.h"
 #include "base/slog.h"
 #include "role/deliver_priv.h"
-
-#define TAKE_OVER_MS 60000
+#include "role/read_on.h"
 
 /* ---- what a ledger writes ---- */
 
@@ -121,8 +120,8 @@ static int on_restore(void *arg, const struct log_msg *msg)
 
 static int hold(struct deliver_worker *w, struct owned_ledger *o, int64_t tasks_next)
 {
-	int err = log_high_watermark(w->cfg->log, TOPIC_TASKS, o->partition,
-				     clock_mono_ms() + TAKE_OVER_MS, &o->tasks_end);
+	int err = read_on_high(w->cfg->log, TOPIC_TASKS, o->partition, w->cfg->closing,
+			       &o->tasks_end);
 
 	if (err)
 		return err;
@@ -161,11 +160,11 @@ int deliver_restore_ledger(struct deliver_worker *w, int32_t partition, int64_t 
 	if (!err)
 		err = hold(w, o, tasks_next);
 	if (!err)
-		err = log_high_watermark(w->cfg->log, TOPIC_DELIVERIES, partition,
-					 began_ms + TAKE_OVER_MS, &high);
+		err = read_on_high(w->cfg->log, TOPIC_DELIVERIES, partition, w->cfg->closing,
+				   &high);
 	if (!err)
-		err = log_read_partition(w->cfg->log, TOPIC_DELIVERIES, partition, LOG_BEGIN, high,
-					 began_ms + TAKE_OVER_MS, on_restore, o);
+		err = read_on(w->cfg->log, TOPIC_DELIVERIES, partition, LOG_BEGIN, high,
+			      w->cfg->closing, on_restore, o);
 	if (err) {
 		SLOG(SLOG_WARN, "ledger cannot be read, trying again",
 		     SLOG_I("partition", partition), SLOG_ERR(err));

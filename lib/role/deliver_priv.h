@@ -37,7 +37,7 @@ struct deliver_worker {
 	int64_t txn_began_ms; /* 0: nothing to commit */
 	bool routed;          /* tasks wait for their commit */
 	int err;              /* why the open transaction cannot stand */
-	int64_t proven_ms;    /* when we knew last that the partitions are ours */
+	int64_t proven_ms;    /* when we knew last that the partitions are ours; 0: never */
 
 	bool joined;
 	bool broken; /* what is in memory is of no use any more */

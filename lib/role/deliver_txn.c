@@ -176,7 +176,7 @@ int deliver_commit_when_due(struct deliver_worker *w, bool idle)
 
 bool deliver_is_proven(const struct deliver_worker *w)
 {
-	return clock_mono_ms() - w->proven_ms < PROVEN_MS;
+	return w->proven_ms && clock_mono_ms() - w->proven_ms < PROVEN_MS;
 }
 
 int deliver_prove(struct deliver_worker *w)

@@ -22,6 +22,8 @@
 
 /* ---- partitions come and go ---- */
 
+/* An error leaves the group, so nothing that this handle could do later helps: whatever the error
+ * was, a new life begins. */
 static int on_assigned(void *arg, struct log_part *parts, size_t n)
 {
 	struct deliver_worker *w = arg;
@@ -34,8 +36,8 @@ static int on_assigned(void *arg, struct log_part *parts, size_t n)
 			err = deliver_set_part(&w->owned, &w->owned_n, &parts[i]);
 	}
 	if (err)
-		return err;
-	w->proven_ms = clock_mono_ms();
+		return err == -ENOMEM ? err : -EPIPE;
+	w->proven_ms = 0; /* of the new ones nothing is proven */
 	w->joined = true;
 	w->cfg->joined(w->cfg->arg, true);
 	return 0;

@@ -6,9 +6,9 @@
 #include "base/clock.h"
 #include "base/metric.h"
 #include "base/slog.h"
+#include "role/read_on.h"
 #include "role/restore.h"
 
-#define ASK_MS   2000 /* one question to the broker; then stop is looked at */
 #define PAUSE_MS 200
 
 static bool stopped(const atomic_bool *stop)
@@ -21,90 +21,21 @@ static void pause_ms(int ms)
 	nanosleep(&(struct timespec){ ms / 1000, (long)(ms % 1000) * 1000000 }, NULL);
 }
 
-/* After an answer of -EAGAIN to what was asked at asked_ms: 0 to ask again, or why not. */
-static int ask_again(const atomic_bool *stop, int64_t asked_ms, int64_t give_up_ms)
-{
-	int64_t now_ms = clock_mono_ms();
-
-	if (stopped(stop))
-		return -ECANCELED;
-	if (now_ms >= give_up_ms)
-		return -EAGAIN;
-	if (now_ms - asked_ms < PAUSE_MS)
-		pause_ms(PAUSE_MS);
-	return 0;
-}
-
-/* ---- reading a partition, slice of time by slice of time ---- */
-
-struct reading {
-	log_read_fn *each;
-	void *arg;
-	int64_t next; /* one past the last message seen */
-};
-
-static int read_one(void *arg, const struct log_msg *msg)
-{
-	struct reading *r = arg;
-
-	r->next = msg->offset + 1;
-	return r->each(r->arg, msg);
-}
-
-/* As log_read_partition, but the deadline counts from the last progress. */
-static int read_on(struct log *log, enum topic topic, int32_t partition, int64_t from,
-		   int64_t until, const atomic_bool *stop, log_read_fn *each, void *arg)
-{
-	struct reading r = { each, arg, from };
-	int64_t give_up_ms = clock_mono_ms() + TAKEOVER_WAIT_MS;
-
-	for (;;) {
-		int64_t before = r.next, now_ms = clock_mono_ms();
-		int rc = log_read_partition(log, topic, partition, r.next, until, now_ms + ASK_MS,
-					    read_one, &r);
-
-		if (rc != -EAGAIN)
-			return rc;
-		if (r.next != before)
-			give_up_ms = clock_mono_ms() + TAKEOVER_WAIT_MS;
-		rc = ask_again(stop, now_ms, give_up_ms);
-		if (rc < 0)
-			return rc;
-	}
-}
-
 /* ---- the steps ---- */
 
 /* (1) The committed offset; a killed owner's transaction hides it for a while. */
 static int ask_committed(const struct takeover *t, int32_t partition, int64_t *ret)
 {
-	int64_t give_up_ms = clock_mono_ms() + TAKEOVER_WAIT_MS;
+	int64_t give_up_ms = clock_mono_ms() + READ_ON_WAIT_MS;
 
 	for (;;) {
 		int64_t now_ms = clock_mono_ms();
-		int rc = log_committed(t->worker, TOPIC_EVENTS, partition, now_ms + ASK_MS, ret);
+		int rc = log_committed(t->worker, TOPIC_EVENTS, partition, now_ms + READ_ON_ASK_MS,
+				       ret);
 
 		if (rc != -EAGAIN)
 			return rc;
-		rc = ask_again(t->stop, now_ms, give_up_ms);
-		if (rc < 0)
-			return rc;
-	}
-}
-
-/* (2) How far a read-uncommitted reader sees. */
-static int ask_high_watermark(struct log *log, enum topic topic, int32_t partition,
-			      const atomic_bool *stop, int64_t *ret)
-{
-	int64_t give_up_ms = clock_mono_ms() + TAKEOVER_WAIT_MS;
-
-	for (;;) {
-		int64_t now_ms = clock_mono_ms();
-		int rc = log_high_watermark(log, topic, partition, now_ms + ASK_MS, ret);
-
-		if (rc != -EAGAIN)
-			return rc;
-		rc = ask_again(stop, now_ms, give_up_ms);
+		rc = read_on_again(t->stop, now_ms, give_up_ms);
 		if (rc < 0)
 			return rc;
 	}
@@ -115,12 +46,12 @@ static int add_state(void *arg, const struct log_msg *msg)
 	return restore_message(arg, msg->key, msg->value, msg->tombstone);
 }
 
-/* (2) and (3) */
+/* (2) How far a read-uncommitted reader sees, and (3) */
 int takeover_read_state(struct log *log, int32_t partition, const atomic_bool *stop,
 			struct restore *r)
 {
 	int64_t high;
-	int err = ask_high_watermark(log, TOPIC_STATE, partition, stop, &high);
+	int err = read_on_high(log, TOPIC_STATE, partition, stop, &high);
 
 	if (err < 0 || high <= 0)
 		return err;
@@ -181,7 +112,7 @@ static int learn_revisions(const struct takeover *t, int32_t partition, struct r
 
 	if (!last || last->replay_from > last->n)
 		return 0;
-	err = ask_high_watermark(t->log, TOPIC_CALLS, partition, t->stop, &high);
+	err = read_on_high(t->log, TOPIC_CALLS, partition, t->stop, &high);
 	if (err < 0 || high <= MAX(last->calls_offset, 0))
 		return err;
 	return read_on(t->log, TOPIC_CALLS, partition, last->calls_offset, high, t->stop,
@@ -192,7 +123,7 @@ static int learn_revisions(const struct takeover *t, int32_t partition, struct r
 static int mark_calls(const struct takeover *t, struct partition *p)
 {
 	int64_t high;
-	int err = ask_high_watermark(t->log, TOPIC_CALLS, p->index, t->stop, &high);
+	int err = read_on_high(t->log, TOPIC_CALLS, p->index, t->stop, &high);
 
 	if (err == 0)
 		partition_mark_calls(p, high);

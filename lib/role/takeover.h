@@ -2,7 +2,7 @@
  * takeover.h - taking a partition over: the five steps of design.md "Taking over a partition"
  *
  * Blocks, for as long as the broker makes progress; each step that makes none is given up after
- * TAKEOVER_WAIT_MS. Thread: the worker's.
+ * READ_ON_WAIT_MS. Thread: the worker's.
  */
 #ifndef CS_ROLE_TAKEOVER_H
 #define CS_ROLE_TAKEOVER_H
@@ -11,8 +11,7 @@
 
 #include "role/partition.h"
 
-#define TAKEOVER_WAIT_MS 60000
-#define TAKEOVER_TRIES   3 /* for a journal and an offset that do not fit */
+#define TAKEOVER_TRIES 3 /* for a journal and an offset that do not fit */
 
 struct takeover {
 	struct log *log;
