@@ -3,9 +3,15 @@
 # demo. Needs common.sh, scratch.sh, services.sh, count.sh, build.sh.
 
 DEMO_CALLS=300
+PROGRAM_JOBS=3 # files at once: the tests mostly wait for time-outs
 
 run_python_tests() {
-	step nice python3 "$LIB/run-tests" "$SCRATCH/count" "$@" || true
+	local jobs=()
+	[[ $1 != -j ]] || {
+		jobs=("$1" "$2")
+		shift 2
+	}
+	step nice python3 "$LIB/run-tests" "${jobs[@]}" "$SCRATCH/count" "$@" || true
 	count_file "$SCRATCH/count"
 }
 
@@ -19,7 +25,7 @@ test_program() {
 	build dev || return 1
 	start_broker
 	start_redis
-	CALLSTREAM_BIN=${CALLSTREAM_BIN:-$ROOT/build/dev/bin} run_python_tests "$ROOT/tests/program"
+	CALLSTREAM_BIN=${CALLSTREAM_BIN:-$ROOT/build/dev/bin} run_python_tests -j "$PROGRAM_JOBS" "$ROOT/tests/program"
 }
 
 test_demo() {

@@ -152,7 +152,8 @@ class Broker:
 
 
 CONFIG = """
-kafka: {{brokers: "{brokers}", topic_prefix: "{prefix}", partitions: {partitions}, replication: 1}}
+kafka: {{brokers: "{brokers}", topic_prefix: "{prefix}", partitions: {partitions}, replication: 1,
+  properties: {{session.timeout.ms: "{session_ms}", heartbeat.interval.ms: "500"}}}}
 ingest: {{listen: "127.0.0.1:{ingest_port}", spool_dir: "{folder}/spool", ack: {ack}}}
 drain: 15s
 correlate: {{workers: {workers}, end_grace: 1s, lost_without_end_after: 3s, talk_without_end_after: 4s,
@@ -180,6 +181,7 @@ class Office:
             "workers": 1,
             "ack": "auto",
             "silent": "6s",
+            "session_ms": 3000,  # a member that was killed is missed after this time
             "checkpoint": "2s",
             **settings,
         }

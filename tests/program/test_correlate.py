@@ -25,13 +25,8 @@ def now_ms() -> int:
 @contextmanager
 def started(*names: str, accounts: str = ACCOUNTS, **settings: object) -> Iterator[tuple[Office, Reader, Feed]]:
     """An office with these correlators ready, a reader of `calls`, a producer of `events`."""
-    with Office(**settings) as office:
+    with Office(**{"session_ms": 6000, **settings}) as office:
         office.write_config(accounts)
-        # A member that was killed is missed after this time.
-        text = office.config.read_text(encoding="utf-8")
-        office.config.write_text(
-            text.replace("replication: 1}", "replication: 1, properties: {session.timeout.ms: 6000}}")
-        )
         for name in names:
             office.role("correlate", name)
         office.ready(*names)
