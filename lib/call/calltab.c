@@ -402,7 +402,7 @@ static int first_fact(struct calltab *tab, const struct uuid *id, const struct c
 
 	if (ev->call_session_id.n + ev->account.n > FACTS_BYTES_MAX / 2)
 		return -ENOSPC;
-	call = call_new(id, FACTS_BEGIN_ROOM(ev->call_session_id.n) + FACTS_ROOM_FIRST);
+	call = call_new(tab, id, FACTS_BEGIN_ROOM(ev->call_session_id.n) + FACTS_ROOM_FIRST);
 	if (!call)
 		return -ENOMEM;
 	facts_begin(&call->facts, ev->call_session_id);
@@ -412,7 +412,7 @@ static int first_fact(struct calltab *tab, const struct uuid *id, const struct c
 	if (room >= 0)
 		room = account_ref(tab, ev->account, &call->account);
 	if (room < 0) {
-		free(call);
+		call_free(tab, call);
 		return room;
 	}
 	facts_take(&tab->facts, &call->facts, &key, &key);
@@ -437,7 +437,7 @@ static int open_call(struct calltab *tab, const struct uuid *id, const struct ca
 		err = call_add(tab, call);
 	if (err) {
 		account_unref(tab, call->account);
-		free(call);
+		call_free(tab, call);
 		return err;
 	}
 	slice_touch(tab, id);
@@ -554,6 +554,7 @@ static void free_items(struct calltab *tab)
 {
 	for (uint32_t i = 1; i < tab->items_n; i++)
 		free(tab->items[i]);
+	blocks_fini(&tab->blocks);
 	for (uint32_t i = 1; i < tab->accounts_n; i++)
 		free(tab->accounts[i]);
 	for (unsigned i = 0; i < CALLTAB_SLICES; i++) {
@@ -639,13 +640,13 @@ int calltab_apply(struct calltab *tab, const struct callev *ev, int64_t append_m
 	return open_call(tab, &id, ev, append_ms, item ? as_orphan(item) : NULL);
 }
 
-/* One of these comes next. */
+/* One of these comes next: all of it is needed, not only its deadline. */
 static void fetch_next(const struct calltab *tab)
 {
 	const struct timers *t = &tab->timers;
 
 	for (uint32_t i = 1; i <= 4 && i < t->n; i++)
-		__builtin_prefetch(tab->items[t->v[i].handle]);
+		call_fetch(tab->items[t->v[i].handle]);
 }
 
 static bool must_read(const struct item *item)
@@ -659,11 +660,11 @@ static struct item *first_due(struct calltab *tab)
 {
 	struct timers *t = &tab->timers;
 
-	fetch_next(tab);
 	while (t->n) {
 		struct item *item = tab->items[t->v[0].handle];
 		int64_t due_ms = item_due(tab, item);
 
+		fetch_next(tab);
 		if (due_ms <= item->key_ms && !must_read(item))
 			return item;
 		if (due_ms <= item->key_ms && read_flags(tab, as_call(item)))
@@ -711,8 +712,6 @@ static int run_due(struct calltab *tab, struct item *item, int64_t now_ms)
 	uint32_t handle = item->handle;
 	int err;
 
-	if (!item->orphan)
-		call_fetch(as_call(item));
 	if (slice_masked(tab, &item->id))
 		return hold(tab, item);
 	if (item->orphan) {
@@ -766,7 +765,8 @@ uint64_t calltab_slice_n(const struct calltab *tab, unsigned slice)
 void calltab_counts(const struct calltab *tab, struct calltab_counts *ret)
 {
 	*ret = tab->counts;
-	ret->bytes += tab->items_cap * (sizeof(struct item *) + sizeof(uint32_t)) +
+	ret->bytes += tab->blocks.spare_bytes +
+		      tab->items_cap * (sizeof(struct item *) + sizeof(uint32_t)) +
 		      tab->timers.cap * (sizeof(struct timer) + sizeof(uint32_t)) + sizeof(*tab);
 	for (unsigned i = 0; i < CALLTAB_SLICES; i++)
 		ret->bytes += map_bytes(&tab->sessions[i]) + map_bytes(&tab->slices[i].by_id);

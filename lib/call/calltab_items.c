@@ -14,8 +14,12 @@ static uint32_t name_tag(struct slice name)
 
 uint32_t account_find(const struct calltab *tab, struct slice name)
 {
-	uint32_t tag = name_tag(name), at = map_first(&tab->accounts_by_name, tag), account;
+	uint32_t tag, at, account = tab->account_latest;
 
+	if (account && slice_eq(account_name(tab, account), name))
+		return account;
+	tag = name_tag(name);
+	at = map_first(&tab->accounts_by_name, tag);
 	while ((account = (uint32_t)map_next(&tab->accounts_by_name, tag, &at))) {
 		if (slice_eq(account_name(tab, account), name))
 			return account;
@@ -101,6 +105,7 @@ int account_ref(struct calltab *tab, struct slice name, uint32_t *ret)
 	if (err)
 		return err;
 	tab->accounts[account]->refs++;
+	tab->account_latest = account;
 	*ret = account;
 	return 0;
 }
@@ -112,6 +117,8 @@ void account_unref(struct calltab *tab, uint32_t account)
 	if (--a->refs > 0)
 		return;
 	map_remove(&tab->accounts_by_name, a->tag, account);
+	if (tab->account_latest == account)
+		tab->account_latest = 0;
 	tab->accounts[account] = NULL;
 	tab->accounts_spare[tab->accounts_spare_n++] = account;
 	free(a);
@@ -146,12 +153,6 @@ static uint64_t call_value(const struct call *call)
 static struct call *call_of(uint64_t value)
 {
 	return (struct call *)(uintptr_t)(value << 4);
-}
-
-void call_fetch(const struct call *call)
-{
-	for (size_t at = 0; at < 640; at += 64)
-		__builtin_prefetch((const char *)call + at);
 }
 
 static uint32_t id_tag(const struct uuid *call_id)
@@ -294,12 +295,6 @@ static void item_forget(struct calltab *tab, struct item *item)
 	tab->spare[tab->spare_n++] = item->handle;
 }
 
-static void item_leave(struct calltab *tab, struct item *item)
-{
-	item_forget(tab, item);
-	free(item);
-}
-
 void item_arm(struct calltab *tab, struct item *item)
 {
 	int64_t due_ms = item_due(tab, item);
@@ -324,23 +319,20 @@ static void id_remove(struct calltab *tab, const struct item *item)
 
 /* ---- calls ---- */
 
-/* What malloc gives away without asking more: its chunks are 16 bytes apart, 8 of them its own. */
-static uint32_t whole_chunk(size_t room)
-{
-	size_t bytes = sizeof(struct call) + room + 8;
-
-	return (uint32_t)(((bytes + 15) & ~(size_t)15) - 8 - sizeof(struct call));
-}
-
 size_t call_bytes(const struct call *call)
 {
 	return sizeof(*call) + call->facts.cap + 8;
 }
 
-struct call *call_new(const struct uuid *id, size_t room)
+void call_free(struct calltab *tab, struct call *call)
 {
-	uint32_t cap = whole_chunk(room);
-	struct call *call = malloc(sizeof(*call) + cap);
+	block_give(&tab->blocks, call, sizeof(*call) + call->facts.cap);
+}
+
+struct call *call_new(struct calltab *tab, const struct uuid *id, size_t room)
+{
+	size_t size = block_size(sizeof(struct call) + room);
+	struct call *call = block_take(&tab->blocks, size);
 
 	if (!call)
 		return NULL;
@@ -348,7 +340,7 @@ struct call *call_new(const struct uuid *id, size_t room)
 	call->item.id = *id;
 	call->last_ms = TIME_NONE;
 	call->open = (struct call_open){ TIME_NONE, TIME_NONE, TIME_NONE, TIME_NONE };
-	call->facts.cap = cap;
+	call->facts.cap = (uint32_t)(size - sizeof(*call));
 	return call;
 }
 
@@ -393,7 +385,8 @@ void call_remove(struct calltab *tab, struct call *call)
 	map_remove(&tab->sessions[place.map], place.tag, call_value(call));
 	id_remove(tab, &call->item);
 	account_unref(tab, call->account);
-	item_leave(tab, &call->item);
+	item_forget(tab, &call->item);
+	call_free(tab, call);
 }
 
 /* A call that has grown, or is written anew, takes the old one's place. */
@@ -417,7 +410,7 @@ int call_grow(struct calltab *tab, struct call **call, size_t room)
 	if (room <= old->facts.cap)
 		return 0;
 	/* With something to spare for the next fact. */
-	bigger = call_new(&old->item.id, room + room / 4);
+	bigger = call_new(tab, &old->item.id, room + room / 4);
 	if (!bigger)
 		return -ENOMEM;
 	room = bigger->facts.cap;
@@ -426,7 +419,7 @@ int call_grow(struct calltab *tab, struct call **call, size_t room)
 	facts_copy_directory(&bigger->facts, &old->facts);
 	moved(tab, bigger, old);
 	*call = bigger;
-	free(old);
+	call_free(tab, old);
 	return 0;
 }
 
@@ -450,7 +443,7 @@ static int write_events(struct calltab *tab, struct call **call, size_t n)
 
 int call_rebuild(struct calltab *tab, struct call **call)
 {
-	struct call *old = *call, *anew = malloc(sizeof(*anew) + old->facts.cap);
+	struct call *old = *call, *anew = call_new(tab, &old->item.id, old->facts.cap);
 	int err;
 
 	if (!anew)
@@ -460,13 +453,13 @@ int call_rebuild(struct calltab *tab, struct call **call)
 	facts_begin(&anew->facts, facts_session(&old->facts));
 	err = write_events(tab, &anew, old->facts.n);
 	if (err) {
-		free(anew);
+		call_free(tab, anew);
 		return err;
 	}
 	anew->item.handle = old->item.handle;
 	moved(tab, anew, old);
 	*call = anew;
-	free(old);
+	call_free(tab, old);
 	return 0;
 }
 
@@ -524,5 +517,6 @@ void orphan_remove(struct calltab *tab, struct orphan *orphan)
 	unchain(tab, orphan);
 	tab->counts.orphans--;
 	tab->counts.bytes -= orphan_bytes(orphan);
-	item_leave(tab, &orphan->item);
+	item_forget(tab, &orphan->item);
+	free(orphan);
 }

@@ -21,12 +21,9 @@ struct content {
 	size_t calls_n, orphans_n;
 };
 
-static void content_free(struct content *c, bool items)
+/* The lists alone. */
+static void content_free(struct content *c)
 {
-	for (size_t i = 0; items && i < c->calls_n; i++)
-		free(c->calls[i]);
-	for (size_t i = 0; items && i < c->orphans_n; i++)
-		free(c->orphans[i]);
 	free(c->calls);
 	free(c->orphans);
 	*c = (struct content){ NULL, NULL, 0, 0 };
@@ -38,7 +35,7 @@ static int content_new(struct content *c, size_t calls_n, size_t orphans_n)
 			       .orphans = calloc(MAX(orphans_n, 1), sizeof(struct orphan *)) };
 	if (c->calls && c->orphans)
 		return 0;
-	content_free(c, false);
+	content_free(c);
 	return -ENOMEM;
 }
 
@@ -210,7 +207,7 @@ int calltab_slice_pack(struct calltab *tab, unsigned slice, struct buf *out)
 	err = gather(tab, map, &content);
 	if (!err)
 		err = put_content(out, tab, &content);
-	content_free(&content, false);
+	content_free(&content);
 	if (!err)
 		slice_clean(tab, slice, tab->commit);
 	return err;
@@ -313,7 +310,7 @@ static bool opens(const struct callev *events, size_t n)
 /* The call's memory, its facts checked and read. */
 static int adopt(struct calltab *tab, const struct packed_call *p, struct call **ret)
 {
-	struct call *call = call_new(&p->head.item.id,
+	struct call *call = call_new(tab, &p->head.item.id,
 				     p->stream.n + (size_t)p->texts_n * sizeof(uint32_t) + 3);
 	uint32_t cap;
 	int err;
@@ -335,7 +332,7 @@ static int adopt(struct calltab *tab, const struct packed_call *p, struct call *
 	if (!err)
 		err = account_ref(tab, p->account, &call->account);
 	if (err) {
-		free(call);
+		call_free(tab, call);
 		return err;
 	}
 	*ret = call;
@@ -460,9 +457,13 @@ static int read_content(struct calltab *tab, unsigned slice, struct slice bytes,
 
 static void drop_content(struct calltab *tab, struct content *content)
 {
-	for (size_t i = 0; i < content->calls_n; i++)
+	for (size_t i = 0; i < content->calls_n; i++) {
 		account_unref(tab, content->calls[i]->account);
-	content_free(content, true);
+		call_free(tab, content->calls[i]);
+	}
+	for (size_t i = 0; i < content->orphans_n; i++)
+		free(content->orphans[i]);
+	content_free(content);
 }
 
 /* What has come in is the table's; the rest stays in content. */

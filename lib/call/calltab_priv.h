@@ -14,6 +14,7 @@
 #define CS_CALL_CALLTAB_PRIV_H
 
 #include "call/calltab.h"
+#include "call/calltab_blocks.h"
 #include "call/calltab_facts.h"
 #include "call/calltab_map.h"
 #include "call/calltab_timers.h"
@@ -102,6 +103,7 @@ struct calltab {
 	struct item **items; /* by handle; handle 0 is none */
 	uint32_t *spare;     /* handles that are free */
 	uint32_t items_n, items_cap, spare_n;
+	struct blocks blocks; /* the calls' memory */
 	struct timers timers;
 	struct map sessions[CALLTAB_SLICES];
 	struct slice_of_table slices[CALLTAB_SLICES];
@@ -110,6 +112,7 @@ struct calltab {
 	struct account **accounts; /* by index; 0 is none */
 	uint32_t *accounts_spare;  /* indices that are free */
 	uint32_t accounts_n, accounts_cap, accounts_spare_n;
+	uint32_t account_latest; /* of the call opened last; 0: none */
 	struct map accounts_by_name;
 
 	struct calltab_counts counts;
@@ -144,11 +147,17 @@ CHECKED int account_ref(struct calltab *tab, struct slice name, uint32_t *ret);
 void account_unref(struct calltab *tab, uint32_t account);
 void accounts_set_cfg(struct calltab *tab);
 /* Most of a call is read soon: fetches its lines side by side instead of one after another. */
-void call_fetch(const struct call *call);
+static inline void call_fetch(const void *call)
+{
+	for (size_t at = 0; at < 640; at += 64)
+		__builtin_prefetch((const char *)call + at);
+}
 struct call *call_find(const struct calltab *tab, struct slice account, struct slice session);
 struct item *item_find(const struct calltab *tab, const struct uuid *call_id);
 /* A call with room for `room` bytes of facts; not in the table yet. NULL without memory. */
-struct call *call_new(const struct uuid *id, size_t room);
+struct call *call_new(struct calltab *tab, const struct uuid *id, size_t room);
+/* One that is not in the table, or not any more. */
+void call_free(struct calltab *tab, struct call *call);
 /* Into the table, with a timer; the item is the table's then. 0, or -ENOMEM: it is not. */
 CHECKED int call_add(struct calltab *tab, struct call *call);
 CHECKED int orphan_add(struct calltab *tab, struct orphan *orphan);
