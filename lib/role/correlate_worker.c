@@ -268,21 +268,34 @@ static void rest(struct correlate_worker *w, int64_t ms)
 		nanosleep(&(struct timespec){ 0, 20 * 1000000 }, NULL);
 }
 
-/* Waits until the topics are there. -EINVAL: they do not fit the config. */
+/* Why it waits, for /readyz; in the log once for each reason. */
+static void say_topics(struct correlate_worker *w, struct buf *problem, const char *otherwise)
+{
+	char before[sizeof(w->why)];
+
+	memcpy(before, w->why, sizeof(before));
+	buf_add_char(problem, '\0');
+	say(w, false, !problem->bad && problem->n > 1 ? problem->p : otherwise);
+	if (strcmp(before, w->why) != 0)
+		SLOG(SLOG_WARN, "topics cannot be used yet", SLOG_T("why", w->why));
+}
+
+/* Waits until the topics are there. -EINVAL: they do not fit the config; nothing else is a reason
+ * to give up. */
 static int wait_for_topics(struct correlate_worker *w)
 {
 	struct buf problem = BUF_EMPTY;
 	int rc = -EAGAIN;
 
-	while (rc == -EAGAIN && !stopped(w)) {
+	while (rc != 0 && rc != -EINVAL && !stopped(w)) {
 		buf_reset(&problem);
 		rc = log_setup_topics(w->log, clock_mono_ms() + TOPICS_MS, &problem);
-		if (rc == -EAGAIN)
-			rest(w, BACKOFF_MS_MIN);
-	}
-	if (rc < 0 && rc != -EAGAIN) {
-		buf_add_char(&problem, '\0');
-		say(w, false, problem.bad ? "the topics do not fit" : problem.p);
+		if (rc == -EINVAL)
+			say_topics(w, &problem, "the topics do not fit");
+		else if (rc != 0)
+			say_topics(w, &problem, "kafka is not reachable");
+		if (rc != 0 && rc != -EINVAL)
+			rest(w, rc == -EAGAIN ? BACKOFF_MS_MIN : BACKOFF_MS_MAX / 5);
 	}
 	buf_fini(&problem);
 	return rc;

@@ -114,7 +114,7 @@ static void wait_or_close(struct deliver *d, int64_t ms)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += ms / 1000;
 	until.tv_nsec += ms % 1000 * 1000000;
 	if (until.tv_nsec >= 1000000000) {
@@ -128,17 +128,19 @@ static void wait_or_close(struct deliver *d, int64_t ms)
 	pthread_mutex_unlock(&d->lock);
 }
 
-static void begin_again(struct deliver *d, int err, int64_t *wait_ms)
+static void begin_again(struct deliver *d, int err, struct slice problem, int64_t *wait_ms)
 {
 	char why[WHY_MAX];
 
-	if (err == -EAGAIN)
+	if (problem.n)
+		snprintf(why, sizeof(why), "%.*s", SLICE_ARG(problem));
+	else if (err == -EAGAIN)
 		snprintf(why, sizeof(why), "kafka is not reachable, trying again");
 	else
 		snprintf(why, sizeof(why), "beginning again after an error: %s", strerror(-err));
 	set_status(d, false, why);
 	metric_add(M_ROLE_RESTARTS, "deliver", NULL, 1);
-	SLOG(SLOG_WARN, "deliver ended, beginning again", SLOG_ERR(err),
+	SLOG(SLOG_WARN, "deliver ended, beginning again", SLOG_T("why", why), SLOG_ERR(err),
 	     SLOG_I("wait_ms", *wait_ms));
 	wait_or_close(d, *wait_ms);
 	*wait_ms = MIN(*wait_ms * 2, BACKOFF_MAX_MS);
@@ -154,15 +156,15 @@ static void *run(void *arg)
 		int64_t began_ms = clock_mono_ms();
 		int err = live(d, &problem);
 
+		if (clock_mono_ms() - began_ms >= HEALTHY_MS)
+			wait_ms = BACKOFF_FIRST_MS;
 		if (err == -EINVAL)
 			fail(d, &problem);
+		else if (err && !atomic_load(&d->closing))
+			begin_again(d, err, buf_slice(&problem), &wait_ms);
 		buf_fini(&problem);
 		if (err == -EINVAL)
 			break;
-		if (clock_mono_ms() - began_ms >= HEALTHY_MS)
-			wait_ms = BACKOFF_FIRST_MS;
-		if (err && !atomic_load(&d->closing))
-			begin_again(d, err, &wait_ms);
 	}
 	pthread_mutex_lock(&d->lock);
 	d->ended = true;
@@ -217,6 +219,18 @@ static bool enabled(const struct cfg *cfg)
 	return cfg->sinks_n > 0;
 }
 
+/* Waits must not grow when the wall clock is set back. */
+static void make_lock(struct deliver *d)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&d->changed, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 static int start(const struct cfg *cfg, void **ret_state, struct buf *problem)
 {
 	struct deliver *d = calloc(1, sizeof(*d));
@@ -226,8 +240,7 @@ static int start(const struct cfg *cfg, void **ret_state, struct buf *problem)
 		return -ENOMEM;
 	d->cfg = cfg;
 	atomic_init(&d->deadline_ms, INT64_MAX);
-	pthread_mutex_init(&d->lock, NULL);
-	pthread_cond_init(&d->changed, NULL);
+	make_lock(d);
 	set_status(d, false, "starting");
 	err = set_transactional_id(d, problem);
 	if (!err)

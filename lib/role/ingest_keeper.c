@@ -55,8 +55,10 @@ static int set_up(struct ingest *in)
 		if (!err || err == -EINVAL)
 			break;
 		if (!told)
-			SLOG(SLOG_WARN, "log not reachable, the spool takes events, trying again",
-			     SLOG_ERR(err));
+			SLOG(SLOG_WARN,
+			     "topics cannot be used yet, the spool takes events, trying again",
+			     SLOG_S("why", problem.n ? buf_slice(&problem)
+						     : SLICE("kafka is not reachable")));
 		told = true;
 		err = -EAGAIN;
 		pthread_mutex_lock(&in->keeper_lock);

@@ -42,7 +42,8 @@ struct mem_log {
 	struct mem_topic topics[TOPICS_N], txn; /* txn: what is not committed yet */
 	int64_t committed;                      /* of events */
 	unsigned commits, aborts;
-	struct mem_fault fail_commit, fail_produce, fail_committed, fail_high, fail_poll, fail_new;
+	struct mem_fault fail_commit, fail_produce, fail_committed, fail_high, fail_poll, fail_new,
+	    fail_setup;
 	unsigned fail_commit_after; /* commits that still go well */
 	bool lose;                  /* the next poll: the partition is lost */
 	bool revoke;                /* the next poll: it goes in order and comes again */
@@ -133,10 +134,13 @@ static inline int64_t mem_end(const struct mem_topic *t)
 
 static inline int mem_setup(struct log *log, int64_t deadline_ms, struct buf *problem)
 {
-	(void)log;
+	struct mem_log *m = mem_of(log);
+	int err = mem_fails_now(m, &m->fail_setup);
+
 	(void)deadline_ms;
-	(void)problem;
-	return 0;
+	if (err)
+		buf_add_text(problem, "topic events is not there");
+	return err;
 }
 
 static inline int mem_partitions(struct log *log, enum topic topic, int64_t deadline_ms)

@@ -264,6 +264,16 @@ static const struct fault_case fault_cases[] = {
 	{ "the client leaves an event out", leave_out },
 };
 
+static unsigned count_setups_left(struct state *s)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&s->f.lock);
+	n = s->f.fail_setup.n;
+	pthread_mutex_unlock(&s->f.lock);
+	return n;
+}
+
 static const struct fault_case *fault; /* of the test that runs */
 
 static void run_fault(void **state)
@@ -286,6 +296,35 @@ static int begin_fault(void **state)
 {
 	fault = *state;
 	return begin(state);
+}
+
+/* Only a config that cannot work ends a worker; it says what it waits for. */
+static void topics_come_later(void **state)
+{
+	struct state *s = *state;
+
+	s->f.fail_setup = (struct mem_fault){ 2, -EPIPE };
+	start(s);
+	while (count_setups_left(s))
+		pause_briefly();
+	pthread_mutex_lock(&s->w.lock);
+	assert_non_null(strstr(s->w.why, "worker 0: "));
+	pthread_mutex_unlock(&s->w.lock);
+	put_calls(s, CALLS);
+	finish(s);
+	assert_false(atomic_load(&s->w.failed));
+}
+
+static void topics_never_fit(void **state)
+{
+	struct state *s = *state;
+
+	s->f.fail_setup = (struct mem_fault){ 1, -EINVAL };
+	start(s);
+	while (!atomic_load(&s->w.failed))
+		pause_briefly();
+	assert_non_null(strstr(s->w.why, "topic events is not there"));
+	stop(s);
 }
 
 /* Retention has taken events away that were never read: it goes on behind them. */
@@ -482,6 +521,8 @@ int main(void)
 {
 	struct CMUnitTest tests[ARRAY_LEN(fault_cases) + ARRAY_LEN(spoil_cases) + 8] = {
 		WITH_LOG(an_undisturbed_life),
+		WITH_LOG(topics_come_later),
+		WITH_LOG(topics_never_fit),
 		WITH_LOG(events_are_gone_for_good),
 		WITH_LOG(timers_run_where_nothing_arrives),
 		WITH_LOG(a_dead_letter_takes_the_place_of_what_is_too_large),
