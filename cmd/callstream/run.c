@@ -18,6 +18,7 @@
 #include "base/slog.h"
 #include "cmd.h"
 
+#define FREE_S    5   /* for what is left once the roles are drained or out of time */
 #define LOOK_MS   200 /* how often it is looked whether a role has given up */
 #define WHY_BYTES 300
 
@@ -210,8 +211,22 @@ static int end_roles(struct running *running, int64_t drain_ms)
 	return code;
 }
 
-static void free_roles(struct running *running)
+static volatile sig_atomic_t code_at_end;
+
+static void on_free_too_long(int number)
 {
+	(void)number;
+	_exit(code_at_end);
+}
+
+/* A client that waits for a broker must not keep a process that has nothing more to do. */
+static void free_roles(struct running *running, int code)
+{
+	struct sigaction action = { .sa_handler = on_free_too_long };
+
+	code_at_end = code;
+	sigaction(SIGALRM, &action, NULL);
+	alarm(FREE_S);
 	for (size_t i = 0; i < running->n; i++)
 		running->v[i].role->free(running->v[i].state);
 }
@@ -250,7 +265,7 @@ static int serve(const struct choice *choice, struct cfg *cfg)
 	     SLOG_T("config", cfg->file), SLOG_T("admin", cfg->admin_listen));
 	code = run_roles(choice, &running, cfg);
 	admin_stop(admin);
-	free_roles(&running);
+	free_roles(&running, code);
 	SLOG(SLOG_INFO, "ended", SLOG_I("code", code));
 	return code;
 }
