@@ -128,24 +128,26 @@ static const struct net loopbacks[] = {
 static const struct net link_locals[] = { V4(169, 254, 0, 0, 16), V6(0xfe80, 0, 10) };
 
 static const struct net privates[] = {
-	V4(0, 0, 0, 0, 8),       /* "this network" */
-	V4(10, 0, 0, 0, 8),      /* RFC 1918 */
-	V4(100, 64, 0, 0, 10),   /* CGNAT, RFC 6598 */
-	V4(172, 16, 0, 0, 12),   /* RFC 1918 */
-	V4(192, 0, 0, 0, 24),    /* IETF protocol assignments */
-	V4(192, 0, 2, 0, 24),    /* documentation */
-	V4(192, 168, 0, 0, 16),  /* RFC 1918 */
-	V4(198, 18, 0, 0, 15),   /* benchmarks */
-	V4(198, 51, 100, 0, 24), /* documentation */
-	V4(203, 0, 113, 0, 24),  /* documentation */
-	V4(224, 0, 0, 0, 4),     /* multicast */
-	V4(240, 0, 0, 0, 4),     /* reserved, broadcast */
-	{ { { 0 } }, 128 },      /* unspecified */
-	V6(0x0100, 0, 64),       /* discard */
-	V6(0x2001, 0x0db8, 32),  /* documentation */
-	V6(0xfc00, 0, 7),        /* ULA */
-	V6(0xfec0, 0, 10),       /* site-local, long given up */
-	V6(0xff00, 0, 8),        /* multicast */
+	V4(0, 0, 0, 0, 8),                         /* "this network" */
+	V4(10, 0, 0, 0, 8),                        /* RFC 1918 */
+	V4(100, 64, 0, 0, 10),                     /* CGNAT, RFC 6598 */
+	V4(172, 16, 0, 0, 12),                     /* RFC 1918 */
+	V4(192, 0, 0, 0, 24),                      /* IETF protocol assignments */
+	V4(192, 0, 2, 0, 24),                      /* documentation */
+	V4(192, 168, 0, 0, 16),                    /* RFC 1918 */
+	V4(198, 18, 0, 0, 15),                     /* benchmarks */
+	V4(198, 51, 100, 0, 24),                   /* documentation */
+	V4(203, 0, 113, 0, 24),                    /* documentation */
+	V4(224, 0, 0, 0, 4),                       /* multicast */
+	V4(240, 0, 0, 0, 4),                       /* reserved, broadcast */
+	{ { { 0 } }, 128 },                        /* unspecified */
+	V6(0x0100, 0, 64),                         /* discard */
+	V6(0x2001, 0, 32),                         /* Teredo, which hides an IPv4 address */
+	{ { { 0, 0x64, 0xff, 0x9b, 0, 1 } }, 48 }, /* NAT64 of a network's own, RFC 8215 */
+	V6(0x2001, 0x0db8, 32),                    /* documentation */
+	V6(0xfc00, 0, 7),                          /* ULA */
+	V6(0xfec0, 0, 10),                         /* site-local, long given up */
+	V6(0xff00, 0, 8),                          /* multicast */
 };
 
 /* Where an IPv4 address lies inside an IPv6 one. */
