@@ -17,6 +17,7 @@
 #define MARKS_AT_ONCE      4
 #define MARK_MS            500
 #define WRITE_BYTES_MAX    (16u << 20) /* of slices in one transaction of a hand-over */
+#define TIMERS_BYTES_MAX   (64u << 20) /* then partitions that can wait have the next transaction */
 
 void correlate_now(struct correlate_worker *w, struct correlate_now *ret)
 {
@@ -123,6 +124,13 @@ static int64_t lag_of(struct correlate_worker *w, const struct partition *p)
 	return log_worker_lag(w->worker, TOPIC_EVENTS, p->index);
 }
 
+/* After an hour without a correlator the timers of all calls may be due: in one transaction they
+ * would take longer than it lives, again and again. What was read is committed in any case. */
+static bool can_wait(const struct correlate_worker *w, const struct partition *p)
+{
+	return w->batch_bytes >= TIMERS_BYTES_MAX && p->events_batch == 0 && p->out.n == 0;
+}
+
 static int step_what_wants(struct correlate_worker *w, const struct correlate_now *now,
 			   size_t *commit_n)
 {
@@ -132,7 +140,7 @@ static int step_what_wants(struct correlate_worker *w, const struct correlate_no
 		struct partition *p = w->parts[i];
 		struct partition_step s = { .mono_ms = now->mono_ms };
 
-		if (!p)
+		if (!p || can_wait(w, p))
 			continue;
 		s.clock_ms = partition_clock(p, lag_of(w, p), now->wall_ms);
 		if (partition_wants_step(p, s.clock_ms, now->mono_ms))
