@@ -9,6 +9,7 @@
 #include "base/slog.h"
 
 #define SETUP_TRY_MS    1000
+#define ASK_MS          1000
 #define PAUSE_FIRST_MS  100
 #define PAUSE_MAX_MS    2000
 #define APPENDER_MS_MIN 10000
@@ -126,6 +127,20 @@ static int serve(struct ingest *in)
 	return err;
 }
 
+/* Who is not ready gets no requests, so whether the log is back has to be asked. Lock: held;
+ * released while it asks. */
+static void ask_log(struct ingest *in)
+{
+	int64_t high;
+
+	if (!in->kafka_mode || atomic_load(&in->kafka_acks))
+		return;
+	pthread_mutex_unlock(&in->keeper_lock);
+	if (log_high_watermark(in->log, TOPIC_EVENTS, 0, clock_mono_ms() + ASK_MS, &high) == 0)
+		atomic_store(&in->kafka_acks, true);
+	pthread_mutex_lock(&in->keeper_lock);
+}
+
 static void *keeper_main(void *arg)
 {
 	struct ingest *in = arg;
@@ -144,7 +159,9 @@ static void *keeper_main(void *arg)
 		struct ingest_loop *loop = in->waiting;
 
 		if (!loop) {
-			pause_ms(in, PAUSE_MAX_MS);
+			ask_log(in);
+			if (!in->waiting)
+				pause_ms(in, PAUSE_MAX_MS);
 			continue;
 		}
 		if (serve(in)) {

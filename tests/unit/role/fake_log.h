@@ -204,6 +204,17 @@ static inline void fake_appender_free(struct log_appender *base)
 	fake.appenders--;
 }
 
+static inline int fake_high(struct log *log, enum topic topic, int32_t partition,
+			    int64_t deadline_ms, int64_t *ret)
+{
+	(void)log;
+	(void)topic;
+	(void)partition;
+	(void)deadline_ms;
+	*ret = 0;
+	return fake.silent ? -EAGAIN : 0;
+}
+
 static const struct log_ops fake_ops = {
 	.name = "fake",
 	.open = fake_open,
@@ -215,6 +226,7 @@ static const struct log_ops fake_ops = {
 	.appender_fd = fake_fd,
 	.appender_queued = fake_queued,
 	.appender_free = fake_appender_free,
+	.high_watermark = fake_high,
 };
 
 static inline int fake_open(const struct cfg *cfg, struct log **ret, struct buf *problem)

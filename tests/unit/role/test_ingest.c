@@ -6,11 +6,13 @@
 #include "store/spool.h"
 #include "unit/net/client.h"
 #include "unit/role/fake_log.h"
+#include "unit/store/disk.h"
 
 struct office {
 	char dir[64];
 	struct cfg *cfg;
 	struct ingest *in;
+	const struct spool_io *io; /* NULL: the machine's */
 	int fd;
 };
 
@@ -41,7 +43,7 @@ static void start(struct office *o, const struct setting *set)
 	if (cfg_parse("test.yaml", buf_slice(&text), &o->cfg, &problem))
 		fail_msg("%.*s", SLICE_ARG(buf_slice(&problem)));
 	buf_reset(&problem);
-	if (ingest_start(o->cfg, fake_open, NULL, &o->in, &problem))
+	if (ingest_start(o->cfg, fake_open, o->io, &o->in, &problem))
 		fail_msg("%.*s", SLICE_ARG(buf_slice(&problem)));
 	o->fd = dial(ingest_port(o->in));
 	buf_fini(&text);
@@ -472,6 +474,36 @@ static void full_spool_refuses(void **state)
 	stop(o);
 }
 
+/* The disk is gone and the log was away: once the log is back, so are we, though nobody asks. */
+static void ready_again_without_requests(void **state)
+{
+	struct office *o = *state;
+	int64_t until = clock_mono_ms() + WAIT_MS;
+	struct disk *d;
+	void *disk = NULL;
+
+	assert_int_equal(disk_setup(&disk), 0);
+	d = disk;
+	o->io = &d->io;
+	fake.silent = true;
+	start(o, &kafka_hasty);
+	while (!fake.made)
+		usleep(1000);
+	disk_fail(d, DISK_SYNC, -EIO, 1000000);
+	for (int i = 0; i < 3; i++) {
+		send_call(o, "acme/sesame", i, 0);
+		get(o->fd, "HTTP/1.1 503", 1);
+	}
+	assert_false(ready(o));
+	fake.silent = false;
+	while (!ready(o) && clock_mono_ms() < until)
+		usleep(10000);
+	assert_true(ready(o));
+	disk_heal(d, DISK_SYNC);
+	stop(o);
+	disk_teardown(&disk);
+}
+
 static void wrong_places(void **state)
 {
 	struct office *o = *state;
@@ -519,6 +551,7 @@ int main(void)
 		IN_OFFICE(rejected_when_too_large),
 		IN_OFFICE(flood_of_strangers),
 		IN_OFFICE(full_spool_refuses),
+		IN_OFFICE(ready_again_without_requests),
 		IN_OFFICE(wrong_places),
 		IN_OFFICE(closing_keeps_the_rest),
 	};
