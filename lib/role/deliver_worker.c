@@ -7,12 +7,12 @@
 #include "base/clock.h"
 #include "base/slog.h"
 #include "role/deliver_priv.h"
+#include "role/read_on.h"
 
 #define POLL_IDLE_MS    50
 #define POLL_OPEN_MS    5   /* something waits for its commit */
 #define POLL_FLYING_MS  2   /* answers do not wake the poll */
 #define BATCH_MAX       256 /* messages between looks at clock and answers */
-#define TAKE_OVER_MS    60000
 #define HAND_OVER_MS    3000
 #define CANCEL_MS       1000
 #define AGAIN_MS        100
@@ -131,8 +131,8 @@ static int take_over_again(struct deliver_worker *w)
 		struct log_part *part = &w->owned[i];
 		int64_t offset;
 
-		err = log_committed(w->log, part->topic, part->partition,
-				    clock_mono_ms() + TAKE_OVER_MS, &offset);
+		err = read_on_committed(w->log, part->topic, part->partition, w->cfg->closing,
+					&offset);
 		if (!err && part->topic == TOPIC_TASKS)
 			err = deliver_restore_ledger(w, part->partition, offset);
 		if (!err)

@@ -12,7 +12,8 @@ static bool stopped(const atomic_bool *stop)
 	return stop && atomic_load(stop);
 }
 
-int read_on_again(const atomic_bool *stop, int64_t asked_ms, int64_t give_up_ms)
+/* After an answer of -EAGAIN to what was asked at asked_ms: 0 to ask again, or why not. */
+static int ask_again(const atomic_bool *stop, int64_t asked_ms, int64_t give_up_ms)
 {
 	int64_t now_ms = clock_mono_ms();
 
@@ -23,6 +24,23 @@ int read_on_again(const atomic_bool *stop, int64_t asked_ms, int64_t give_up_ms)
 	if (now_ms - asked_ms < PAUSE_MS)
 		nanosleep(&(struct timespec){ 0, PAUSE_MS * 1000000L }, NULL);
 	return 0;
+}
+
+int read_on_committed(struct log_worker *w, enum topic topic, int32_t partition,
+		      const atomic_bool *stop, int64_t *ret)
+{
+	int64_t give_up_ms = clock_mono_ms() + READ_ON_WAIT_MS;
+
+	for (;;) {
+		int64_t now_ms = clock_mono_ms();
+		int rc = log_committed(w, topic, partition, now_ms + READ_ON_ASK_MS, ret);
+
+		if (rc != -EAGAIN)
+			return rc;
+		rc = ask_again(stop, now_ms, give_up_ms);
+		if (rc < 0)
+			return rc;
+	}
 }
 
 int read_on_high(struct log *log, enum topic topic, int32_t partition, const atomic_bool *stop,
@@ -36,7 +54,7 @@ int read_on_high(struct log *log, enum topic topic, int32_t partition, const ato
 
 		if (rc != -EAGAIN)
 			return rc;
-		rc = read_on_again(stop, now_ms, give_up_ms);
+		rc = ask_again(stop, now_ms, give_up_ms);
 		if (rc < 0)
 			return rc;
 	}
@@ -71,7 +89,7 @@ int read_on(struct log *log, enum topic topic, int32_t partition, int64_t from, 
 			return rc;
 		if (r.next != before)
 			give_up_ms = clock_mono_ms() + READ_ON_WAIT_MS;
-		rc = read_on_again(stop, now_ms, give_up_ms);
+		rc = ask_again(stop, now_ms, give_up_ms);
 		if (rc < 0)
 			return rc;
 	}

@@ -23,24 +23,6 @@ static void pause_ms(int ms)
 
 /* ---- the steps ---- */
 
-/* (1) The committed offset; a killed owner's transaction hides it for a while. */
-static int ask_committed(const struct takeover *t, int32_t partition, int64_t *ret)
-{
-	int64_t give_up_ms = clock_mono_ms() + READ_ON_WAIT_MS;
-
-	for (;;) {
-		int64_t now_ms = clock_mono_ms();
-		int rc = log_committed(t->worker, TOPIC_EVENTS, partition, now_ms + READ_ON_ASK_MS,
-				       ret);
-
-		if (rc != -EAGAIN)
-			return rc;
-		rc = read_on_again(t->stop, now_ms, give_up_ms);
-		if (rc < 0)
-			return rc;
-	}
-}
-
 static int add_state(void *arg, const struct log_msg *msg)
 {
 	return restore_message(arg, msg->key, msg->value, msg->tombstone);
@@ -165,7 +147,7 @@ static int fill(const struct takeover *t, struct restore *restore, int plan, int
 static int plan(const struct takeover *t, int32_t partition, struct restore *r,
 		int64_t *ret_committed, const char **why)
 {
-	int err = ask_committed(t, partition, ret_committed);
+	int err = read_on_committed(t->worker, TOPIC_EVENTS, partition, t->stop, ret_committed);
 
 	if (err < 0) {
 		*why = "the committed offset cannot be read";
