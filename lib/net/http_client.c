@@ -147,8 +147,7 @@ static int job_new(struct http_client *c, const struct http_request *req, http_a
 	if (!job)
 		return -ENOMEM;
 	*job = (struct job){ .client = c, .answered = answered, .arg = arg, .tag = req->tag };
-	if (req->start_within_ms)
-		job->start_by_ms = clock_mono_ms() + req->start_within_ms;
+	job->start_by_ms = req->start_by_ms;
 	job->url = strdup(req->url);
 	job->method = strdup(req->method);
 	buf_add_slice(&job->body, req->body);

@@ -46,8 +46,8 @@ struct http_request {
 	const char *url;
 	struct slice head; /* lines "Name: value\n"; names of ours, values without CR and LF */
 	struct slice body;
-	const void *tag;         /* for http_client_cancel; NULL: none */
-	int64_t start_within_ms; /* not begun by then: cancelled; 0: no matter when */
+	const void *tag;     /* for http_client_cancel; NULL: none */
+	int64_t start_by_ms; /* clock_mono_ms; not begun by then: cancelled; 0: no matter when */
 };
 
 struct http_answer {

@@ -67,6 +67,9 @@ CHECKED int deliver_commit_when_due(struct deliver_worker *w, bool idle);
  * time-out (10 s) after that.
  */
 bool deliver_is_proven(const struct deliver_worker *w);
+/* Until when a sink may begin with what it is told now: counted from the proof, since the process
+ * may be stopped between any two lines. clock_mono_ms. */
+int64_t deliver_start_by_ms(const struct deliver_worker *w);
 /* A commit for that purpose. */
 CHECKED int deliver_prove(struct deliver_worker *w);
 /* It is gone: nothing is to be committed. */

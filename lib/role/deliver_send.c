@@ -39,6 +39,7 @@ static bool tell_sink(struct deliver_worker *w, struct owned_ledger *o, struct l
 		.revision = d->task.revision,
 		.step = SLICE("record"),
 		.attempt = d->attempt + 1,
+		.start_by_ms = deliver_start_by_ms(w),
 	};
 	struct task task;
 	int err;

@@ -11,6 +11,7 @@
 #define COMMIT_IDLE_MS   5    /* of routed tasks, when nothing more comes */
 #define TXN_MESSAGES_MAX 2000 /* of input, in one transaction */
 #define PROVEN_MS        5000
+#define START_BY_MS      8000 /* after the proof; the session lasts 10 s */
 
 void deliver_began(struct deliver_worker *w)
 {
@@ -177,6 +178,11 @@ int deliver_commit_when_due(struct deliver_worker *w, bool idle)
 bool deliver_is_proven(const struct deliver_worker *w)
 {
 	return w->proven_ms && clock_mono_ms() - w->proven_ms < PROVEN_MS;
+}
+
+int64_t deliver_start_by_ms(const struct deliver_worker *w)
+{
+	return w->proven_ms + START_BY_MS;
 }
 
 int deliver_prove(struct deliver_worker *w)

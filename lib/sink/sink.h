@@ -16,10 +16,6 @@
 #define SINK_RETRY_AFTER_MAX_MS                                                                    \
 	(INT64_C(3600) * 1000) /* a CRM may ask for an hour of silence, not more */
 
-/* A step that a sink has taken and not begun by then (the process was stopped, a disk hung) may be
- * old by now: it is not done, the verdict is RETRY. */
-#define SINK_START_WITHIN_MS 3000
-
 /* One thing that a sink has to be told. All texts borrow for the length of the call. */
 struct sink_step {
 	struct slice sink;    /* the name of the sink */
@@ -28,6 +24,9 @@ struct sink_step {
 	struct slice step;   /* "record"; kinds that take several name theirs */
 	struct slice record; /* JSON, contract.md 3.2, as it lies in topic calls */
 	uint32_t attempt;    /* 1.. */
+	/* clock_mono_ms. A step that is not begun by then (the process was stopped, a disk hung)
+	 * may be old by now: it is not done, the verdict is RETRY. 0: no matter when. */
+	int64_t start_by_ms;
 };
 
 enum sink_verdict {

@@ -15,7 +15,7 @@ struct line {
 	struct sink_request req;
 	sink_done_fn *done;
 	void *arg;
-	int64_t began_ms;
+	int64_t began_ms, start_by_ms;
 	int err;
 };
 STAILQ_HEAD(lines, line);
@@ -173,7 +173,7 @@ static void write_batch(struct file *f, struct lines *batch)
 	int err = follow_name(f);
 
 	for (line = STAILQ_FIRST(batch); line; line = STAILQ_NEXT(line, link)) {
-		bool stale = clock_mono_ms() - line->began_ms > SINK_START_WITHIN_MS;
+		bool stale = line->start_by_ms && clock_mono_ms() > line->start_by_ms;
 
 		line->err = err ? err : stale ? -ESTALE : write_line(f, buf_slice(&line->req.body));
 	}
@@ -289,7 +289,10 @@ static int deliver(void *state, const struct sink_step *step, sink_done_fn *done
 
 	if (!line)
 		return -ENOMEM;
-	*line = (struct line){ .done = done, .arg = arg, .began_ms = clock_mono_ms() };
+	*line = (struct line){ .done = done,
+			       .arg = arg,
+			       .began_ms = clock_mono_ms(),
+			       .start_by_ms = step->start_by_ms };
 	err = format(f->cfg, step, 0, &line->req);
 	if (!err && !enqueue(f, line))
 		err = -ENOSPC;

@@ -196,10 +196,9 @@ static void on_answer(void *arg, const struct http_answer *http)
 static int deliver(void *state, const struct sink_step *step, sink_done_fn *done, void *arg)
 {
 	struct webhook *w = state;
-	struct http_request req = { .method = "POST",
-				    .url = w->cfg->url,
-				    .tag = arg,
-				    .start_within_ms = SINK_START_WITHIN_MS };
+	struct http_request req = {
+		.method = "POST", .url = w->cfg->url, .tag = arg, .start_by_ms = step->start_by_ms
+	};
 	struct flight *flight;
 	int err;
 

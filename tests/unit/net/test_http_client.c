@@ -382,7 +382,7 @@ static void not_begun_in_time(void **state UNUSED)
 	struct http_client *c = client(true, 10000);
 	struct http_request req = { .method = "POST",
 				    .url = "http://127.0.0.1:1/",
-				    .start_within_ms = -1 };
+				    .start_by_ms = clock_mono_ms() - 1 };
 	struct got got;
 
 	got_init(&got);

@@ -342,6 +342,24 @@ static void lines_in_order(void **state)
 	holds(f->file, "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n{\"a\":4}\n");
 }
 
+/* The process was stopped between taking the step and beginning with it. */
+static void what_is_old_is_not_told(void **state)
+{
+	struct folder *f = *state;
+	struct sink_step step = step_of("{\"a\":1}");
+
+	start(f);
+	step.start_by_ms = clock_mono_ms() - 1;
+	assert_int_equal(0, sink_file.deliver(f->sink, &step, on_done, &f->answers));
+	answers_wait(&f->answers, 1);
+	assert_int_equal(SINK_RETRY, f->answers.last.verdict);
+	assert_string_equal("waited_too_long", f->answers.last.reason);
+	step.start_by_ms = clock_mono_ms() + 60000;
+	assert_int_equal(0, sink_file.deliver(f->sink, &step, on_done, &f->answers));
+	answers_wait(&f->answers, 2);
+	holds(f->file, "{\"a\":1}\n");
+}
+
 static void a_torn_line_is_closed(void **state)
 {
 	struct folder *f = *state;
@@ -453,6 +471,7 @@ int main(void)
 		cmocka_unit_test(a_webhook_is_posted_and_cancelled),
 		cmocka_unit_test(settings_that_cannot_work),
 		FILE_TEST(lines_in_order),
+		FILE_TEST(what_is_old_is_not_told),
 		FILE_TEST(a_torn_line_is_closed),
 		FILE_TEST(a_moved_file_is_made_anew),
 		FILE_TEST(a_folder_that_went_away_is_tried_again),
