@@ -199,11 +199,11 @@ static void set_gauges(struct correlate_worker *w, const struct partition *p)
 		metric_set(M_LAG_MSGS, "correlate", number, lag);
 }
 
-static void tell_gauges(struct correlate_worker *w, const struct correlate_now *now)
+void correlate_tell_gauges(struct correlate_worker *w, int64_t mono_ms)
 {
-	if (now->mono_ms - w->gauges_ms < GAUGES_EVERY_MS)
+	if (mono_ms - w->gauges_ms < GAUGES_EVERY_MS)
 		return;
-	w->gauges_ms = now->mono_ms;
+	w->gauges_ms = mono_ms;
 	for (size_t i = 0; i < w->parts_n; i++) {
 		if (w->parts[i])
 			set_gauges(w, w->parts[i]);
@@ -243,7 +243,6 @@ int correlate_commit(struct correlate_worker *w)
 	if (rc < 0)
 		return rc;
 	plan_wake(w, &now);
-	tell_gauges(w, &now);
 	mark_calls(w, &now);
 	return 0;
 }

@@ -168,6 +168,7 @@ static int look(struct correlate_worker *w)
 	int64_t now_ms = clock_mono_ms();
 	bool full = w->batch_events >= BATCH_EVENTS_MAX || w->batch_bytes >= BATCH_BYTES_MAX;
 
+	correlate_tell_gauges(w, now_ms);
 	if (w->batch_events && !w->began_ms)
 		w->began_ms = now_ms;
 	if (full || now_ms >= w->wake_ms ||

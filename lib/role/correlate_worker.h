@@ -64,6 +64,8 @@ void correlate_now(struct correlate_worker *w, struct correlate_now *ret);
 CHECKED int correlate_flush(struct correlate_worker *w, struct partition *p);
 /* Ends the batch of every partition that has something to do, and commits. 0 or a verdict. */
 CHECKED int correlate_commit(struct correlate_worker *w);
+/* Sets the gauges of the partitions, once a second at the most. */
+void correlate_tell_gauges(struct correlate_worker *w, int64_t mono_ms);
 /* Writes all changed slices of these partitions (NULL: of all), while there is time. */
 CHECKED int correlate_write_all(struct correlate_worker *w, const struct log_part *parts,
 				size_t parts_n, int64_t deadline_ms);

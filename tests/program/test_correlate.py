@@ -180,7 +180,7 @@ class Restarted(unittest.TestCase):
             self.assertEqual(0, office.processes["correlate"].stop())
             office.role("correlate")
             office.ready("correlate")
-            until("all calls open again", 5, lambda: office.metric("correlate", opened) == count, 0.2)
+            until("all calls open again", 30, lambda: office.metric("correlate", opened) == count, 0.2)
             self.assertEqual([], reader.rows())
             office.processes["correlate"].kill()
             office.role("correlate")
