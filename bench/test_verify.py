@@ -127,6 +127,12 @@ def crm_older(w):
     w.crm.append(w.told(w.records[0], "older"))
 
 
+def many_revisions(w):
+    """More revisions than facts that came late."""
+    w.records[0]["revision"] = 99
+    w.crm[0] = w.told(w.records[0])
+
+
 def stranger(w):
     """A call that the truth does not know."""
     w.records.append({**w.records[0], "id": "00000000-0000-5000-8000-000000000000"})
@@ -146,7 +152,7 @@ class Breaches(unittest.TestCase):
     ROWS = (
         (lose_record, "lost"), (lose_event, "lost"), (double_record, "doubled"), (wrong_field, "wrong"),
         (wrong_event, "wrong"), (extra_field, "wrong"), (refused, "answer"), (crm_misses_one, "lost"),
-        (crm_older, "back"), (stranger, "strange"), (late, "late"), (dead_lost, "lost"),
+        (crm_older, "back"), (stranger, "strange"), (late, "late"), (dead_lost, "lost"), (many_revisions, "revisions"),
     )
 
     def test_faultless(self):
