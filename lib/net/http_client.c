@@ -31,6 +31,7 @@ struct job {
 	void *arg;
 	const void *tag;
 	int64_t start_by_ms; /* 0: no matter when */
+	bool too_late;
 	int64_t began_ms;
 	struct buf answer;
 	size_t head_bytes, body_bytes; /* read so far */
@@ -200,6 +201,8 @@ static enum http_result result_of(const struct job *job, CURLcode code)
 	switch (code) {
 	case CURLE_OK:
 		return HTTP_ANSWERED;
+	case CURLE_ABORTED_BY_CALLBACK:
+		return job->too_late ? HTTP_CANCELLED : HTTP_BROKEN;
 	case CURLE_WRITE_ERROR:
 		return job->enough ? HTTP_ANSWERED : HTTP_BROKEN;
 	case CURLE_OPERATION_TIMEDOUT:
@@ -271,6 +274,21 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+static bool is_too_late(struct job *job)
+{
+	job->too_late = job->start_by_ms && clock_mono_ms() > job->start_by_ms;
+	return job->too_late;
+}
+
+/* The connection stands and the request is about to be written: the last moment to look at the
+ * clock. Curl's own time-outs count from its first look at the request, which may lie behind the
+ * stop of a process that was stopped. */
+static int on_begin(void *arg, char *ip UNUSED, char *local_ip UNUSED, int port UNUSED,
+		    int local_port UNUSED)
+{
+	return is_too_late(arg) ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 static void set_request(CURL *easy, struct job *job)
 {
 	curl_easy_setopt(easy, CURLOPT_URL, job->url);
@@ -288,6 +306,8 @@ static void set_request(CURL *easy, struct job *job)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, job);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, job);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_begin);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, job);
 }
 
 static void set_limits(CURL *easy, const struct http_client_cfg *cfg)
@@ -311,7 +331,7 @@ static void set_limits(CURL *easy, const struct http_client_cfg *cfg)
 static void start_job(struct http_client *c, struct job *job)
 {
 	job->began_ms = clock_mono_ms();
-	if (job->start_by_ms && job->began_ms > job->start_by_ms) {
+	if (is_too_late(job)) {
 		job_end(job, HTTP_CANCELLED);
 		return;
 	}
