@@ -66,11 +66,19 @@ static int explain(int err, const struct scan *scan)
 		return cmd_fail(EXIT_NOT_REACHABLE,
 				"there is no topic %s yet: the roles make it when they start",
 				topic_text(scan->topics[0]));
+	case -EIO:
+		return cmd_fail(EXIT_NOT_REACHABLE, "kafka ended the reading: see its log");
 	case -EPIPE:
 		return EXIT_WRONG_INPUT; /* nobody reads stdout: nothing to say it to */
 	default:
 		return cmd_fail(EXIT_WRONG_INPUT, "the log cannot be read: %s", strerror(-err));
 	}
+}
+
+/* -EPIPE is stdout's here; a reader that is dead says it otherwise. */
+static int of_reader(int err)
+{
+	return err == -EPIPE ? -EIO : err;
 }
 
 /* 0, 1 stopped, or an error. */
@@ -89,7 +97,7 @@ static int read_on(struct log_reader *reader, const struct scan *scan, struct pr
 			return 0;
 		at_end = at_end || r == 2;
 		if (r < 0 && r != -EAGAIN)
-			return r;
+			return of_reader(r);
 		if (r == 1) {
 			progress->read++;
 			r = scan->each(scan->arg, &msg);
@@ -114,7 +122,7 @@ static int read_topics(struct log *log, const struct scan *scan)
 				 clock_mono_ms() + SCAN_ANSWER_MS, &reader);
 
 	if (err)
-		return interrupted ? 1 : err;
+		return interrupted ? 1 : of_reader(err);
 	err = read_on(reader, scan, &progress);
 	progress_end(&progress);
 	log_reader_free(reader);
