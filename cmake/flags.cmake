@@ -21,7 +21,7 @@ if(CALLSTREAM_FUZZ)
   target_compile_options(cs_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 if(CALLSTREAM_COVERAGE)
-  target_compile_options(cs_flags INTERFACE --coverage -O0)
+  target_compile_options(cs_flags INTERFACE --coverage -O0 -fprofile-update=atomic) # threads count too
   target_link_options(cs_flags INTERFACE --coverage)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
