@@ -8,6 +8,7 @@
 
 #define FORMAT         1
 #define CHECKSUM_BYTES 8
+#define OFFSET_NONE    (-2)
 
 /* ---- keys ---- */
 
@@ -133,6 +134,13 @@ void journal_entry_write(struct buf *out, const struct journal_entry *entry)
 	end_value(out, start);
 }
 
+/* Offsets count from 0; OFFSET_NONE stands for a place that was never known. */
+static bool offsets_fit(const struct journal_entry *e)
+{
+	return e->offset >= OFFSET_NONE && e->replay_offset >= OFFSET_NONE &&
+	       e->calls_offset >= OFFSET_NONE && e->replay_offset <= e->offset;
+}
+
 int journal_entry_read(struct slice value, struct journal_entry *ret)
 {
 	struct journal_entry e = { .n = 0 };
@@ -153,7 +161,7 @@ int journal_entry_read(struct slice value, struct journal_entry *ret)
 	fingerprint = cur_take(&c, UUID_LEN);
 	e.closed_ids = cur_slice(&c);
 	if (!read_whole(&c) || e.n == 0 || e.replay_from == 0 || e.replay_from > e.n + 1 ||
-	    e.closed_ids.n % UUID_LEN != 0)
+	    e.closed_ids.n % UUID_LEN != 0 || !offsets_fit(&e))
 		return -EBADMSG;
 	if (fingerprint.n)
 		memcpy(e.fingerprint.b, fingerprint.p, UUID_LEN);

@@ -37,7 +37,7 @@ struct state_key {
 /* One commit of one partition. */
 struct journal_entry {
 	uint64_t n;              /* 1.. */
-	int64_t offset;          /* events below it are applied */
+	int64_t offset;          /* events below it are applied; -2: never known, as the next two */
 	int64_t clock_ms;        /* at which the timers ran */
 	uint64_t replay_from;    /* the oldest commit a restart has to repeat; n + 1: none */
 	int64_t replay_offset;   /* where that one begins, */

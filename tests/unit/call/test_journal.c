@@ -201,6 +201,13 @@ static const struct field_case field_cases[] = {
 	{ "replay from 0", { .n = 5, .replay_from = 0 } },
 	{ "replay from what comes after the next", { .n = 5, .replay_from = 7 } },
 	{ "half an id", { .n = 5, .replay_from = 5, .closed_ids = SLICE_INIT("short") } },
+	{ "an offset below the first",
+	  { .n = 5, .replay_from = 5, .offset = -3, .replay_offset = -3 } },
+	{ "no such offset to replay from",
+	  { .n = 5, .replay_from = 5, .offset = 9, .replay_offset = INT64_MIN } },
+	{ "no such offset of calls", { .n = 5, .replay_from = 5, .calls_offset = -3 } },
+	{ "replay from past the end",
+	  { .n = 5, .replay_from = 5, .offset = 9, .replay_offset = 10 } },
 };
 
 static void check_field(void **state)
