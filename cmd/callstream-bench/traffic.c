@@ -216,6 +216,23 @@ static bool keep_text(struct arena *arena, struct slice *text)
 	return copy != NULL;
 }
 
+static bool keep_list(struct arena *arena, const struct slice **list, size_t n)
+{
+	struct slice *copy;
+	bool ok = true;
+
+	if (n == 0)
+		return true;
+	copy = arena_alloc(arena, n * sizeof(*copy));
+	if (!copy)
+		return false;
+	memcpy(copy, *list, n * sizeof(*copy));
+	for (size_t i = 0; ok && i < n; i++)
+		ok = keep_text(arena, &copy[i]);
+	*list = copy;
+	return ok;
+}
+
 /* A parser's texts live until its next event. */
 static bool keep_texts(struct arena *arena, struct callev *ev)
 {
@@ -223,11 +240,8 @@ static bool keep_texts(struct arena *arena, struct callev *ev)
 
 	for (size_t i = 0; ok && i < ARRAY_LEN(texts_of_event); i++)
 		ok = keep_text(arena, (void *)((char *)ev + texts_of_event[i]));
-	for (size_t i = 0; ok && i < ev->leg_ids_n; i++)
-		ok = keep_text(arena, &ev->leg_ids[i]);
-	for (size_t i = 0; ok && i < ev->tags_n; i++)
-		ok = keep_text(arena, &ev->tags[i]);
-	return ok;
+	return ok && keep_list(arena, &ev->leg_ids, ev->leg_ids_n) &&
+	       keep_list(arena, &ev->tags, ev->tags_n);
 }
 
 static int parse_one(struct memory *m, struct callev_parser *p, struct slice json,
@@ -392,6 +406,7 @@ static const struct {
 void traffic_open_call(uint64_t i, unsigned step, int64_t now_ms, char text[TRAFFIC_SESSION_SIZE],
 		       struct callev *ret)
 {
+	static const struct slice legs[] = { SLICE_INIT("700012300"), SLICE_INIT("700012303") };
 	size_t n = append_number(text, 0, UINT64_C(8000000000) + i);
 
 	callev_init(ret);
@@ -416,8 +431,7 @@ void traffic_open_call(uint64_t i, unsigned step, int64_t now_ms, char text[TRAF
 					 slice_of(open_steps[step].extension),
 					 slice_of(open_steps[step].name) };
 	if (ret->kind == CALLEV_TALK_STARTED) {
-		ret->leg_ids[0] = SLICE("700012300");
-		ret->leg_ids[1] = SLICE("700012303");
-		ret->leg_ids_n = 2;
+		ret->leg_ids = legs;
+		ret->leg_ids_n = ARRAY_LEN(legs);
 	}
 }

@@ -2,8 +2,8 @@
  * callev.h - the canonical event (contract.md 3.1), read from and written to JSON
  *
  * One struct serves every kind; what a kind does not have is absent: slice n == 0, time TIME_NONE,
- * number CALLEV_NO_NUMBER. All texts borrow: from the request (dialect), from the parser (JSON) or
- * from the call table. Thread: any; a parser has one owner.
+ * number CALLEV_NO_NUMBER. All texts and lists borrow: from the request and the scratch (dialect),
+ * from the parser (JSON) or from the call table. Thread: any; a parser has one owner.
  */
 #ifndef CS_CALL_CALLEV_H
 #define CS_CALL_CALLEV_H
@@ -12,8 +12,8 @@
 #include "base/timefmt.h"
 #include "base/uuid.h"
 
-#define CALLEV_LEGS_MAX  16
-#define CALLEV_TAGS_MAX  32
+/* Of leg_ids, and of tags. What says more is undecodable as a whole: nothing is cut off. */
+#define CALLEV_LIST_MAX  4096
 #define CALLEV_NO_NUMBER INT64_MIN
 
 enum callev_kind {
@@ -85,7 +85,7 @@ struct callev_raw {
 struct callev {
 	struct uuid id;
 	struct slice account, source, call_session_id, leg_id;
-	struct slice leg_ids[CALLEV_LEGS_MAX];
+	const struct slice *leg_ids; /* leg_ids_n of them; lives as long as the texts do */
 	size_t leg_ids_n;
 	enum callev_kind kind;
 	enum direction direction;
@@ -105,7 +105,7 @@ struct callev {
 	int64_t started_at_ms, answered_at_ms, ended_at_ms;
 	enum outcome outcome;
 	enum tristate recorded;
-	struct slice tags[CALLEV_TAGS_MAX];
+	const struct slice *tags; /* as leg_ids */
 	size_t tags_n;
 	struct slice transfer, from, to; /* call.transferred */
 	struct slice into;               /* call.linked */
@@ -143,7 +143,11 @@ static inline bool callev_is_call_fact(enum callev_kind kind)
 /* Appends one JSON object, no line end; keys in the contract's order, absent ones left out. */
 void callev_write(struct buf *out, const struct callev *ev);
 
-/* Memory for reading events, used again for each. */
+/*
+ * Memory for reading events, used again for each. What an event borrows lies in its parser (and,
+ * where callev_parse says so, in its text), so whoever reads N events before applying the first
+ * has N parsers, one for each place of the batch: parse all, calltab_prefetch, apply, again.
+ */
 struct callev_parser;
 struct callev_parser *callev_parser_new(void); /* NULL without memory */
 void callev_parser_free(struct callev_parser *p);
@@ -154,12 +158,12 @@ struct parse_error {
 /*
  * Reads one event. Unknown keys are ignored (a note without text keeps them, as an object, as its
  * text), values of another type than the contract's are absent, of a key that stands twice the last
- * counts; of more leg_ids or tags than the limits the first. An error is: what is no JSON or no
- * UTF-8; a missing or wrong schema, id, account, source, call_session_id or kind; neither at nor
+ * counts. An error is: what is no JSON or no UTF-8; more leg_ids or tags than CALLEV_LIST_MAX; a
+ * missing or wrong schema, id, account, source, call_session_id or kind; neither at nor
  * received_at; a time that is none; an id (leg, employee, contact too) that is neither a text nor a
  * number of digits alone. raw is skipped (raw.present stays false). The texts in *ret live until
- * the next call with this parser; json need not outlive the call. 0; -EBADMSG with *error; -ENOMEM;
- * after an error *ret means nothing.
+ * the next call with this parser, and no longer than json does: they may lie in it. 0; -EBADMSG
+ * with *error; -ENOMEM; after an error *ret means nothing.
  */
 CHECKED int callev_parse(struct callev_parser *p, struct slice json, struct callev *ret,
 			 struct parse_error *error);

@@ -157,6 +157,8 @@ struct reading {
 	bool schema, id, strangers; /* seen: the schema, the id, keys that are none of ours */
 };
 
+static const char no_memory[] = "no memory";
+
 /*
  * A key of 1 to 16 bytes as two words, which with its length are as good as its bytes: two reads
  * that may overlap.
@@ -264,42 +266,59 @@ static const char *read_ident(yyjson_val *v, struct slice *ret)
 	return NULL;
 }
 
-static const char *read_idents(yyjson_val *list, struct callev *ev)
+/* Room for the texts of a list, or NULL. */
+static struct slice *list_room(struct reading *r, yyjson_val *list)
 {
-	size_t i, n;
+	return arena_alloc(&r->parser->arena, unsafe_yyjson_get_len(list) * sizeof(struct slice));
+}
+
+static const char *read_idents(struct reading *r, yyjson_val *list)
+{
+	struct slice *ids;
+	size_t i, n, ids_n = 0;
 	yyjson_val *v;
 
-	ev->leg_ids_n = 0;
+	r->ev->leg_ids_n = 0;
 	if (unsafe_yyjson_is_null(list))
 		return NULL;
 	if (!unsafe_yyjson_is_arr(list))
 		return "leg_ids is a list of ids";
+	ids = list_room(r, list);
+	if (!ids)
+		return no_memory;
 	yyjson_arr_foreach(list, i, n, v)
 	{
-		struct slice id;
-		const char *wrong = read_ident(v, &id);
+		const char *wrong = read_ident(v, &ids[ids_n]);
 
 		if (wrong)
 			return wrong;
-		if (id.n && ev->leg_ids_n < CALLEV_LEGS_MAX)
-			ev->leg_ids[ev->leg_ids_n++] = id;
+		ids_n += ids[ids_n].n > 0;
 	}
-	return NULL;
+	r->ev->leg_ids = ids;
+	r->ev->leg_ids_n = ids_n;
+	return ids_n > CALLEV_LIST_MAX ? "too many leg_ids" : NULL;
 }
 
-static void read_texts(yyjson_val *list, struct callev *ev)
+static const char *read_texts(struct reading *r, yyjson_val *list)
 {
-	size_t i, n;
+	struct slice *texts;
+	size_t i, n, texts_n = 0;
 	yyjson_val *v;
 
-	ev->tags_n = 0;
+	r->ev->tags_n = 0;
+	if (!unsafe_yyjson_is_arr(list))
+		return NULL;
+	texts = list_room(r, list);
+	if (!texts)
+		return no_memory;
 	yyjson_arr_foreach(list, i, n, v)
 	{
-		struct slice text = text_of(v);
-
-		if (text.n && ev->tags_n < CALLEV_TAGS_MAX)
-			ev->tags[ev->tags_n++] = text;
+		texts[texts_n] = text_of(v);
+		texts_n += texts[texts_n].n > 0;
 	}
+	r->ev->tags = texts;
+	r->ev->tags_n = texts_n;
+	return texts_n > CALLEV_LIST_MAX ? "too many tags" : NULL;
 }
 
 static const char *read_time(yyjson_val *v, int64_t *ret)
@@ -456,10 +475,9 @@ static const char *read_value(struct reading *r, const struct field *field, yyjs
 	case FIELD_CAUSE:
 		return read_cause(r, v, into);
 	case FIELD_IDENTS:
-		return read_idents(v, r->ev);
+		return read_idents(r, v);
 	case FIELD_TEXTS:
-		read_texts(v, r->ev);
-		return NULL;
+		return read_texts(r, v);
 	case FIELD_NOTE_TEXT:
 		r->text = v;
 		return NULL;
@@ -592,6 +610,8 @@ int callev_parse(struct callev_parser *p, struct slice json, struct callev *ret,
 		return refuse(error, 0, "an event is a JSON object");
 	callev_init(ret);
 	wrong = read_members(&r, &at);
+	if (wrong == no_memory)
+		return -ENOMEM;
 	if (wrong) /* a key lies in the reader's copy where it lay in the text */
 		return refuse(
 		    error, at ? (size_t)(unsafe_yyjson_get_str(at) - doc->str_pool) - 1 : 0, wrong);

@@ -520,10 +520,11 @@ int facts_encode(struct facts_scratch *s, const struct facts *f, const struct ca
 {
 	uint64_t bits = bits_of(ev) | source_bit(s, f, ev);
 	size_t texts_n = texts_bytes(ev, bits);
-	size_t room = texts_n + (FIELDS_N + 2 * FACTS_TEXTS_MAX) * VARINT_MAX;
+	size_t most = FACTS_SINGLE_TEXTS_MAX + ev->leg_ids_n + ev->tags_n;
+	size_t room = texts_n + (FIELDS_N + 2 * most) * VARINT_MAX;
 	uint8_t *p;
 
-	if (f->n >= FACTS_MAX || texts_n >= FACTS_BYTES_MAX)
+	if (f->n >= FACTS_MAX || texts_n >= FACTS_BYTES_MAX || most > FACTS_TEXTS_MAX)
 		return -ENOSPC;
 	buf_reset(&s->fact);
 	if (!buf_reserve(&s->fact, room))
@@ -583,6 +584,8 @@ int facts_find(const struct facts *f, const struct uuid *id, struct fact_key *re
 struct texts {
 	struct slice *v;
 	uint32_t n, max;
+	struct arena *lists;
+	bool no_memory;
 };
 
 static inline struct slice read_text(struct cursor *c, struct texts *texts)
@@ -601,16 +604,23 @@ static inline struct slice read_text(struct cursor *c, struct texts *texts)
 	return text;
 }
 
-static size_t read_texts(struct cursor *c, struct texts *texts, struct slice *ret, size_t max)
+static size_t read_texts(struct cursor *c, struct texts *texts, const struct slice **ret)
 {
 	uint64_t n = get_varint(c);
+	struct slice *list;
 
-	if (n == 0 || n > max) {
+	if (n == 0 || n > CALLEV_LIST_MAX || n > cur_left(c)) {
 		c->bad = true;
 		return 0;
 	}
+	list = arena_alloc(texts->lists, (size_t)n * sizeof(*list));
+	if (!list) {
+		c->bad = texts->no_memory = true;
+		return 0;
+	}
 	for (size_t i = 0; i < n; i++)
-		ret[i] = read_text(c, texts);
+		list[i] = read_text(c, texts);
+	*ret = list;
 	return (size_t)n;
 }
 
@@ -653,10 +663,10 @@ static void read_field(struct cursor *c, struct texts *texts, struct callev *ev,
 		memcpy(to, &word, sizeof(word));
 		break;
 	case LEGS:
-		ev->leg_ids_n = read_texts(c, texts, ev->leg_ids, CALLEV_LEGS_MAX);
+		ev->leg_ids_n = read_texts(c, texts, &ev->leg_ids);
 		break;
 	case TAGS:
-		ev->tags_n = read_texts(c, texts, ev->tags, CALLEV_TAGS_MAX);
+		ev->tags_n = read_texts(c, texts, &ev->tags);
 		break;
 	case FLAG:
 		*to = 1;
@@ -790,7 +800,8 @@ int facts_decode(struct facts_scratch *s, const struct facts *f, struct slice ac
 	if (err)
 		return err;
 	rank(s, f);
-	texts = (struct texts){ s->texts, 1, f->texts_n };
+	arena_reset(&s->lists);
+	texts = (struct texts){ s->texts, 1, f->texts_n, &s->lists, false };
 	texts.v[0] = get_slice(&c);
 	for (unsigned i = 0; i < f->n; i++) {
 		struct callev *ev = &s->events[s->ranks[i]];
@@ -798,7 +809,7 @@ int facts_decode(struct facts_scratch *s, const struct facts *f, struct slice ac
 
 		read_fact(&payload, f, &texts, ev);
 		if (payload.bad)
-			return -EBADMSG;
+			return texts.no_memory ? -ENOMEM : -EBADMSG;
 		ev->account = account;
 		ev->call_session_id = texts.v[0];
 	}
@@ -863,6 +874,7 @@ int facts_adopt(struct facts_scratch *s, struct facts *f)
 void facts_scratch_fini(struct facts_scratch *s)
 {
 	buf_fini(&s->fact);
+	arena_fini(&s->lists);
 	free(s->texts);
 	free(s->events);
 	free(s->keys);

@@ -14,10 +14,12 @@
 #define CS_CALL_CALLTAB_FACTS_H
 
 #include "call/callev.h"
+#include "wire/arena.h"
 
-#define FACTS_MAX       2000u
-#define FACTS_BYTES_MAX (256u * 1024u)
-#define FACTS_TEXTS_MAX (CALLEV_LEGS_MAX + CALLEV_TAGS_MAX + 48) /* of one event */
+#define FACTS_MAX              2000u
+#define FACTS_BYTES_MAX        (256u * 1024u)
+#define FACTS_SINGLE_TEXTS_MAX 48
+#define FACTS_TEXTS_MAX        (2 * CALLEV_LIST_MAX + FACTS_SINGLE_TEXTS_MAX) /* of one event */
 
 struct facts {
 	int64_t base_ms;   /* the first fact's time; the others are distances from it */
@@ -51,6 +53,7 @@ struct facts_scratch {
 	uint8_t source;
 	struct slice *texts;
 	size_t texts_cap;
+	struct arena lists;    /* of the events of the call read last */
 	struct callev *events; /* of the call read last, in order */
 	struct fact_key *keys;
 	uint32_t *ranks;

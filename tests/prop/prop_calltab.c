@@ -74,6 +74,11 @@ static const struct slice words[] = {
 	SLICE_INIT("Dana"),  SLICE_INIT("an employee with a long name"),
 	SLICE_INIT("sales"), SLICE_INIT("no_answer"),
 };
+/* Any two neighbours are legs of a talk: each pair of the first three words stands here once. */
+static const struct slice pairs[] = {
+	SLICE_INIT("1"), SLICE_INIT("1"), SLICE_INIT("2"),  SLICE_INIT("1"),  SLICE_INIT("17"),
+	SLICE_INIT("2"), SLICE_INIT("2"), SLICE_INIT("17"), SLICE_INIT("17"), SLICE_INIT("1"),
+};
 
 static struct slice word(void)
 {
@@ -86,8 +91,7 @@ static void say_something(struct callev *ev)
 	if (chance(60))
 		ev->leg_id = words[below(3)];
 	if (ev->kind == CALLEV_TALK_STARTED || ev->kind == CALLEV_TALK_ENDED)
-		for (ev->leg_ids_n = 0; ev->leg_ids_n < 2; ev->leg_ids_n++)
-			ev->leg_ids[ev->leg_ids_n] = words[below(3)];
+		ev->leg_ids = &pairs[below(ARRAY_LEN(pairs) - 1)], ev->leg_ids_n = 2;
 	if (chance(50))
 		ev->employee = (struct person){ word(), word(), word() };
 	if (chance(40))
@@ -97,7 +101,7 @@ static void say_something(struct callev *ev)
 	if (chance(20))
 		ev->cause.vendor = word();
 	if (chance(20))
-		ev->tags[ev->tags_n++] = word();
+		ev->tags = &words[below(ARRAY_LEN(words) - 1)], ev->tags_n = 1 + below(2);
 	if (ev->kind == CALLEV_RECORDING_AVAILABLE)
 		ev->recording = word();
 	if (chance(20))

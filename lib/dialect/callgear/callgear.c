@@ -1,6 +1,7 @@
 #include "dialect/callgear/callgear.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "dialect/callgear/fields.h"
 #include "dialect/callgear/words.h"
@@ -22,7 +23,11 @@ struct reader {
 	const struct cg_word *word; /* NULL: nobody knows it */
 	bool guessed;
 	struct slice time_text; /* of the duplicate key */
-	const char *why;        /* of -EBADMSG */
+	struct item_list {
+		struct slice *v;
+		size_t n, cap;
+	} list;          /* the one being read */
+	const char *why; /* of -EBADMSG */
 };
 
 static struct slice text(const struct reader *r, enum cg_field field)
@@ -122,23 +127,71 @@ static int read_id(struct reader *r, const struct id_field *what, struct slice *
 	return check_id(r, what, *ret);
 }
 
-/* Into the sorted list; of too many the greatest are left out. */
+/* To the end of the list. What says more than an event can hold is undecodable, never cut. */
+static int add_item(struct reader *r, struct slice item, const char *too_many)
+{
+	struct item_list *list = &r->list;
+
+	if (list->n == CALLEV_LIST_MAX) {
+		r->why = too_many;
+		return -EBADMSG;
+	}
+	if (list->n == list->cap) {
+		size_t cap = list->cap ? list->cap * 4 : 8;
+		struct slice *v = arena_grow(&r->s->arena, list->v, list->cap * sizeof(*v),
+					     cap * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		list->v = v;
+		list->cap = cap;
+	}
+	list->v[list->n++] = item;
+	return 0;
+}
+
 static int add_leg(void *arg, struct slice id)
 {
 	struct reader *r = arg;
-	struct slice *ids = r->ev->leg_ids;
-	size_t i = r->ev->leg_ids_n;
 	int err = check_id(r, &leg_ids, id);
 
-	if (err)
-		return err;
-	if (i == CALLEV_LEGS_MAX && slice_cmp_id(id, ids[--i]) >= 0)
-		return 0;
-	for (; i > 0 && slice_cmp_id(id, ids[i - 1]) < 0; i--)
-		ids[i] = ids[i - 1];
-	ids[i] = id;
-	r->ev->leg_ids_n = MIN(r->ev->leg_ids_n + 1, (size_t)CALLEV_LEGS_MAX);
-	return 0;
+	return err ? err : add_item(r, id, "too many leg_ids");
+}
+
+static int order_of_ids(const void *a, const void *b)
+{
+	const struct slice *x = a, *y = b;
+
+	return slice_cmp_id(*x, *y);
+}
+
+/* Mostly two, in order. */
+static void sort_ids(struct slice *ids, size_t n)
+{
+	if (n > 16) {
+		qsort(ids, n, sizeof(*ids), order_of_ids);
+		return;
+	}
+	for (size_t i = 1; i < n; i++) {
+		struct slice id = ids[i];
+		size_t at = i;
+
+		for (; at > 0 && slice_cmp_id(id, ids[at - 1]) < 0; at--)
+			ids[at] = ids[at - 1];
+		ids[at] = id;
+	}
+}
+
+static int read_legs(struct reader *r)
+{
+	int err;
+
+	r->list = (struct item_list){ NULL, 0, 0 };
+	err = cg_each(&r->s->arena, &r->f, CG_LEG_IDS, add_leg, r);
+	sort_ids(r->list.v, r->list.n);
+	r->ev->leg_ids = r->list.v;
+	r->ev->leg_ids_n = r->list.n;
+	return err;
 }
 
 static int read_ids(struct reader *r)
@@ -152,7 +205,7 @@ static int read_ids(struct reader *r)
 	if (!err)
 		err = read_id(r, &leg_id, &r->ev->leg_id);
 	if (!err)
-		err = cg_each(&r->s->arena, &r->f, CG_LEG_IDS, add_leg, r);
+		err = read_legs(r);
 	if (!err)
 		err = read_id(r, &contact_id, &r->ev->contact.id);
 	if (!err)
@@ -252,11 +305,18 @@ static int read_common(struct reader *r)
 
 static int add_tag(void *arg, struct slice tag)
 {
-	struct callev *ev = arg;
+	return add_item(arg, tag, "too many tag_names");
+}
 
-	if (ev->tags_n < CALLEV_TAGS_MAX)
-		ev->tags[ev->tags_n++] = tag;
-	return 0;
+static int read_tags(struct reader *r)
+{
+	int err;
+
+	r->list = (struct item_list){ NULL, 0, 0 };
+	err = cg_each(&r->s->arena, &r->f, CG_TAG_NAMES, add_tag, r);
+	r->ev->tags = r->list.v;
+	r->ev->tags_n = r->list.n;
+	return err;
 }
 
 static struct slice reason_of(const struct reader *r)
@@ -271,7 +331,7 @@ static int read_end(struct reader *r)
 	r->ev->talk_ms = duration(r, CG_TALK_TIME_DURATION);
 	r->ev->total_ms = duration(r, CG_TOTAL_TIME_DURATION);
 	r->ev->cause.vendor = reason_of(r);
-	return cg_each(&r->s->arena, &r->f, CG_TAG_NAMES, add_tag, r->ev);
+	return read_tags(r);
 }
 
 /* rules.md 7: call and link together name a recording, as the vendor does not. */

@@ -98,6 +98,19 @@ static inline void case_end(struct table_case *c)
  * session=, account=, source=, leg=, legs=a+b, talk=ms, rec=, name=, id= (of the event; by default
  * of the words), rcv= (second received).
  */
+static inline void case_legs(struct callev *ev, struct slice legs)
+{
+	static struct slice pool[1024];
+	static size_t used;
+
+	ev->leg_ids = &pool[used];
+	while (legs.n) {
+		assert_true(used < ARRAY_LEN(pool));
+		pool[used++] = slice_cut(&legs, '+');
+		ev->leg_ids_n++;
+	}
+}
+
 static inline void case_word(struct callev *ev, struct slice key, struct slice value)
 {
 	if (slice_is(key, "session"))
@@ -109,8 +122,7 @@ static inline void case_word(struct callev *ev, struct slice key, struct slice v
 	else if (slice_is(key, "leg"))
 		ev->leg_id = value;
 	else if (slice_is(key, "legs"))
-		while (value.n)
-			ev->leg_ids[ev->leg_ids_n++] = slice_cut(&value, '+');
+		case_legs(ev, value);
 	else if (slice_is(key, "rec"))
 		ev->recording = value;
 	else if (slice_is(key, "name"))

@@ -68,6 +68,7 @@ static void fill(struct callev *ev)
 			       &ev->total_ms,    &ev->started_at_ms, &ev->answered_at_ms,
 			       &ev->ended_at_ms, &ev->duration_ms,   &ev->bytes };
 	static char pool[ARRAY_LEN(texts)][300];
+	static struct slice list[40];
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		size_t n = i == 3 ? 300 : i % 23 + 1;
@@ -84,10 +85,12 @@ static void fill(struct callev *ev)
 	ev->cause.by = SIDE_SYSTEM;
 	ev->outcome = OUTCOME_UNKNOWN;
 	ev->recorded = TRI_NO;
-	for (; ev->leg_ids_n < CALLEV_LEGS_MAX; ev->leg_ids_n++)
-		ev->leg_ids[ev->leg_ids_n] = slice_make(pool[ev->leg_ids_n], 1);
-	for (; ev->tags_n < CALLEV_TAGS_MAX - 3; ev->tags_n++)
-		ev->tags[ev->tags_n] = slice_make(pool[ev->tags_n], 1);
+	for (size_t i = 0; i < ARRAY_LEN(list); i++)
+		list[i] = slice_make(pool[i % ARRAY_LEN(pool)], i < ARRAY_LEN(pool) ? 1 : 299);
+	ev->leg_ids = list;
+	ev->leg_ids_n = ARRAY_LEN(list);
+	ev->tags = list + 3;
+	ev->tags_n = ARRAY_LEN(list) - 3;
 }
 
 static void same_event(const struct callev *a, const struct callev *b)

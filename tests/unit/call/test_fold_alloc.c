@@ -68,7 +68,8 @@ static void make_events(void)
 		ev->at_ms = (int64_t)i * 1000;
 		ev->account = ev->source = SLICE("callgear");
 		ev->call_session_id = SLICE("1");
-		ev->leg_id = ev->leg_ids[0] = ev->employee.id = ev->recording = ev->tags[0] = text;
+		ev->leg_id = ev->employee.id = ev->recording = text;
+		ev->leg_ids = ev->tags = &ev->leg_id;
 		ev->leg_ids_n = ev->tags_n = 1;
 	}
 }

@@ -99,6 +99,49 @@ static void flags(void **state)
 	assert_string_equal(res.kind, "refused");
 }
 
+/* A talk or an end with so many items, the greatest first. */
+static struct dialect_result decode_list(const char *head, int n)
+{
+	struct dialect_result res;
+	struct buf body = BUF_EMPTY;
+
+	buf_printf(&body, "%s:[%d", head, n);
+	for (int i = n - 1; i > 0; i--)
+		buf_printf(&body, ",%d", i);
+	buf_add_text(&body, "]}");
+	buf_add_char(&body, '\0');
+	res = decode("/t0ken", body.p);
+	for (size_t i = 0; i < res.ev.leg_ids_n && res.verdict == DIALECT_EVENT; i++)
+		assert_int_equal(strtol(res.ev.leg_ids[i].p, NULL, 10), i + 1);
+	buf_fini(&body);
+	return res;
+}
+
+/* No id is dropped: what is more than an event can hold is kept as the request that it is. */
+static void lists_are_whole_or_dead(void **state)
+{
+	static const int sizes[] = { 1, 2, 8, 9, 16, 17, 33, 1000, CALLEV_LIST_MAX };
+	static const char end[] = "{\"notification_mnemonic\":\"call_session_finished\","
+				  "\"call_session_id\":7,\"tag_names\"";
+	struct dialect_result res;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		res = decode_list(TALK ",\"leg_ids\"", sizes[i]);
+		assert_int_equal(res.verdict, DIALECT_EVENT);
+		assert_int_equal(res.ev.leg_ids_n, sizes[i]);
+		res = decode_list(end, sizes[i]);
+		assert_int_equal(res.verdict, DIALECT_EVENT);
+		assert_int_equal(res.ev.tags_n, sizes[i]);
+	}
+	res = decode_list(TALK ",\"leg_ids\"", CALLEV_LIST_MAX + 1);
+	assert_int_equal(res.verdict, DIALECT_DEAD);
+	assert_string_equal(res.why, "too many leg_ids");
+	res = decode_list(end, CALLEV_LIST_MAX + 1);
+	assert_int_equal(res.verdict, DIALECT_DEAD);
+	assert_string_equal(res.why, "too many tag_names");
+}
+
 static void refused_only_where_nothing_authenticates(void **state)
 {
 	(void)state;
@@ -250,6 +293,7 @@ int main(void)
 	static const struct CMUnitTest single[] = {
 		cmocka_unit_test_setup_teardown(sources, setup, teardown),
 		cmocka_unit_test_setup_teardown(flags, setup, teardown),
+		cmocka_unit_test_setup_teardown(lists_are_whole_or_dead, setup, teardown),
 		cmocka_unit_test_setup_teardown(refused_only_where_nothing_authenticates, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(dead, setup, teardown),
