@@ -25,6 +25,6 @@ if(CALLSTREAM_COVERAGE)
   target_link_options(cs_flags INTERFACE --coverage)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
-  target_compile_options(cs_flags INTERFACE -fstack-protector-strong)
-  target_compile_definitions(cs_flags INTERFACE _FORTIFY_SOURCE=2)
+  # Undefined first: gcc of Ubuntu comes with a level of its own and would warn of ours.
+  target_compile_options(cs_flags INTERFACE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()
