@@ -38,7 +38,7 @@ static int fill_wave(struct filler *f, const struct fill *fill, uint64_t first, 
 
 	for (size_t step = 0; more; step++) {
 		more = false;
-		for (uint64_t k = 0; !code && k<fill->open && * left> 0; k++) {
+		for (uint64_t k = 0; *left > 0 && !code && k < fill->open; k++) {
 			uint64_t copy = first + k;
 			const struct traffic_call *call = &fill->t->calls[copy % fill->t->calls_n];
 

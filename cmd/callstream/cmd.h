@@ -18,15 +18,17 @@ struct cmd_opt {
 	bool repeats;
 };
 
+struct cmd_given {
+	const struct cmd_opt *opt;
+	const char *value; /* "" for a flag */
+};
+
 /* Parsed; all texts are argv's. */
 struct cmd_args {
 	const struct cmd *cmd;
 	const char **words; /* what is no option, behind the command's own words */
 	size_t words_n;
-	struct cmd_given {
-		const struct cmd_opt *opt;
-		const char *value; /* "" for a flag */
-	} * given;
+	struct cmd_given *given;
 	size_t given_n;
 };
 

@@ -82,13 +82,15 @@ struct slice_of_table {
 	bool dirty;
 };
 
+struct victim {
+	int64_t since_ms;
+	struct uuid id;
+	uint32_t handle;
+};
+
 /* The longest-silent calls or the oldest orphans, looked for once for many. */
 struct victims {
-	struct victim {
-		int64_t since_ms;
-		struct uuid id;
-		uint32_t handle;
-	} * v;
+	struct victim *v;
 	size_t n, cap, at;
 	int64_t until_ms; /* who is not among them is silent since then at the longest */
 };

@@ -37,13 +37,12 @@ static const struct cfg cfg = {
 
 static void make_key(struct buf *key, uint8_t kind, uint8_t index)
 {
-	static void (*const ring[])(struct buf * out, uint64_t n) = { state_key_journal,
-								      state_key_block };
-
 	if (kind % 3 == 2)
 		state_key_slice(key, index & 3, index >> 6);
+	else if (kind % 3 == 1)
+		state_key_block(key, index & 7);
 	else
-		ring[kind % 3](key, index & 7);
+		state_key_journal(key, index & 7);
 }
 
 static void make_value(struct buf *value, struct slice key, struct slice body, bool seal)
