@@ -109,7 +109,9 @@ class Desk:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self, *before: str, **env: str) -> Process:
-        """Starts ingest, behind the words of before, and waits until it is ready."""
+        """Starts ingest, behind the words of before, with which it ends, and waits until it is ready."""
+        if before:
+            before = (*before, "setpriv", "--pdeathsig", "KILL")
         words = [*before, str(BINARY), "run", "ingest", "--admin", self.admin, "--config", str(self.config)]
         process = Process(words, self.folder / "ingest.log", env)
         self.process = process
