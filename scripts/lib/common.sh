@@ -6,7 +6,13 @@
 # shellcheck disable=SC2034  # used by the files that source this one
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 LIB=$ROOT/scripts/lib
-CACHE=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/callstream
+# A shell of cron or of a service may have no HOME; without one "~" is what the system knows.
+[[ -n ${HOME:-} ]] || {
+	unset HOME
+	HOME=~
+	export HOME
+}
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/callstream
 
 say() {
 	printf '==> %s\n' "$*" >&2

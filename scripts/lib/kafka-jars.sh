@@ -16,7 +16,7 @@ kafka_jars() {
 # In a subshell: its trap and its lock end with it.
 kafka_jars_fetch() (
 	have mvn || die "Kafka's jars are not in $KAFKA_JARS, and Maven, which would fetch them, is not installed"
-	mkdir -p "$CACHE"
+	mkdir -p "$CACHE" || die "no folder for Kafka's jars: XDG_CACHE_HOME names another place"
 	exec 9>"$CACHE/lock"
 	flock -w 900 9 || die "another run has been fetching Kafka for 15 minutes ($CACHE/lock)"
 	[[ ! -d $KAFKA_JARS ]] || exit 0

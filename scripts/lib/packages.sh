@@ -69,14 +69,21 @@ missing_packages() {
 	done <<<"$1" | sort -u
 }
 
-# The runtime of clang's sanitizers and fuzzer has a version in its name: clang's own.
+# The runtime of clang's sanitizers and fuzzer has a version in its name: that of the clang that is
+# there, or of the one that the distribution would bring.
 clang_fuzzes() {
 	have clang && echo 'int LLVMFuzzerTestOneInput(const void *p, unsigned long n) { return !p && n; }' |
 		clang -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null
 }
 
 clang_runtime_package() {
-	apt-cache depends clang | sed -n 's/.*Depends: clang-\([0-9]\+\)$/libclang-rt-\1-dev/p' | head -n 1
+	local major
+	if have clang; then
+		major=$(clang -dumpversion | sed 's/\..*//')
+	else
+		major=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]\+\)$/\1/p' | head -n 1)
+	fi
+	[[ -z $major ]] || printf 'libclang-rt-%s-dev\n' "$major"
 }
 
 # Maven is there to fetch Kafka's jars, and those are fetched once.
@@ -84,28 +91,41 @@ needs_maven() {
 	[[ ! -d $KAFKA_JARS ]] && ! have mvn
 }
 
+may_be_root() {
+	((EUID == 0)) || { have sudo && { [[ -t 0 ]] || sudo -n true 2>/dev/null; }; }
+}
+
 as_root() {
 	if ((EUID == 0)); then
 		"$@"
-	elif have sudo && { [[ -t 0 ]] || sudo -n true 2>/dev/null; }; then
-		sudo "$@"
 	else
-		die "neither root nor sudo: please install ${wanted[*]} and start again"
+		sudo "$@"
 	fi
 }
 
+# No questions, and no restart of the machine's own services (needrestart, Ubuntu).
+apt_get() {
+	as_root env LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l \
+		apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"
+}
+
+# A machine that has just begun fetches lists by itself, and apt waits for no lock of those.
 apt_update() {
-	as_root apt-get -q -o DPkg::Lock::Timeout=300 update >&2 ||
-		say "apt-get update failed; going on with the lists that are there"
+	local log=$SCRATCH/log/apt-update deadline=$((SECONDS + 300))
+	until apt_get update 2>&1 | tee "$log" >&2; do
+		if ((SECONDS >= deadline)) || ! grep -q 'Could not get lock' "$log"; then
+			say "apt-get update failed; going on with the lists that are there"
+			return
+		fi
+		sleep 3
+	done
 }
 
 # --no-remove: whoever has another provider of a library keeps it.
 apt_install() {
 	(($# > 0)) || return 0
 	say "installing $*"
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
-		install --no-install-recommends --no-remove "$@" >&2 ||
-		die "apt-get could not install $*"
+	apt_get install --no-install-recommends --no-remove "$@" >&2 || die "apt-get could not install $*"
 }
 
 wanted_for() {
@@ -114,17 +134,28 @@ wanted_for() {
 	! needs_maven || echo maven
 }
 
+# please_install WHY PACKAGE...: the last word where we cannot do it ourselves.
+please_install() {
+	local why=$1 note=''
+	shift
+	[[ " $* " != *" libyyjson-dev "* ]] || note=" (libyyjson-dev: yyjson 0.8 or newer; on Debian 12 that of Debian $YYJSON_SUITE)"
+	die "$why: please install $*$note and start again"
+}
+
 install_for() {
-	local wanted fuzzer='' yyjson=''
+	local wanted packages fuzzer='' yyjson='' runtime
 	mapfile -t wanted < <(wanted_for "$1")
 	[[ $1 != test ]] || clang_fuzzes || fuzzer=missing
-	found_library yyjson || yyjson=missing
+	found_library yyjson || yyjson=libyyjson-dev
 	[[ -n ${wanted[*]}$fuzzer$yyjson ]] || return 0
 
-	have apt-get || die "no apt-get here: please install ${wanted[*]} ${yyjson:+yyjson} and start again"
+	runtime=$(clang_runtime_package)
+	packages=("${wanted[@]}" ${fuzzer:+"${runtime:-libclang-rt-dev}"} ${yyjson:+"$yyjson"})
+	have apt-get || please_install "no apt-get here" "${packages[@]}"
+	may_be_root || please_install "neither root nor sudo without a password" "${packages[@]}"
 	apt_update
-	[[ -z $fuzzer ]] || wanted+=("$(clang_runtime_package)")
-	[[ -z $yyjson ]] || ! yyjson_is_packaged || wanted+=(libyyjson-dev)
+	[[ -z $fuzzer ]] || mapfile -t -O "${#wanted[@]}" wanted < <(clang_runtime_package)
+	[[ -z $yyjson ]] || ! yyjson_is_packaged || wanted+=("$yyjson")
 	apt_install "${wanted[@]}"
 	found_library yyjson || yyjson_install
 }
