@@ -10,6 +10,7 @@
 # to the folder: a broker that is started again has its old ones. Needs common.sh, kafka-jars.sh.
 
 KAFKA_HEAP=${KAFKA_HEAP:-512m}
+KAFKA_OPTIONS=()
 KAFKA_COMMAND=()
 
 kafka_create() {
@@ -75,20 +76,27 @@ kafka_log_properties() {
 	END
 }
 
+# kafka_options DIR: what every Java process of ours is told, in KAFKA_OPTIONS. What it unpacks (the
+# compressors' libraries) and would leave behind when killed lies in DIR too.
+kafka_options() {
+	local jars
+	jars=$(kafka_jars)
+	mkdir -p "$1/tmp"
+	KAFKA_OPTIONS=(-cp "$jars/*" -Dlog4j2.configurationFile="$1/log4j2.properties" -Djava.io.tmpdir="$1/tmp"
+		-XX:-UsePerfData)
+}
+
 # kafka_java DIR [OPTION...] CLASS [ARGUMENT...]
 kafka_java() {
-	local dir=$1 jars
-	shift
-	jars=$(kafka_jars)
-	java -cp "$jars/*" -Dlog4j2.configurationFile="$dir/log4j2.properties" "$@"
+	kafka_options "$1"
+	java "${KAFKA_OPTIONS[@]}" "${@:2}"
 }
 
 kafka_command() {
-	local jars
-	jars=$(kafka_jars)
+	kafka_options "$1"
 	# shellcheck disable=SC2034  # the result
-	KAFKA_COMMAND=(java -cp "$jars/*" -Dlog4j2.configurationFile="$1/log4j2.properties"
-		"-Xmx$KAFKA_HEAP" -Xms128m -XX:+ExitOnOutOfMemoryError kafka.Kafka "$1/kafka.properties")
+	KAFKA_COMMAND=(java "${KAFKA_OPTIONS[@]}" "-Xmx$KAFKA_HEAP" -Xms128m -XX:+ExitOnOutOfMemoryError
+		kafka.Kafka "$1/kafka.properties")
 }
 
 kafka_address() {
