@@ -16,9 +16,12 @@ decides() {
 	"$1" --version | grep -q "version $CLANG_MAJOR\\."
 }
 
+# What it would change is a word in brackets behind each place; how often, for whom the log is too long.
 advise() {
+	local log=$SCRATCH/log/advice-$1
 	say "$1 is another version than $CLANG_MAJOR: it advises, it does not decide"
-	step "${@:2}" >&2 || true
+	step "${@:2}" >"$log" 2>&1 || true
+	sed -n 's/.*\(warning\|error\): .*\[-\?\([^],]*\).*/\2/p' "$log" | sort | uniq -c | sort -rn | head -n 20 >&2
 	passed 1
 }
 

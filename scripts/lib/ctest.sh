@@ -5,13 +5,12 @@
 COVERED='lib/wire lib/call lib/trunk lib/dialect lib/sink' # the pure folders, and the sinks with their formats
 COVERED_MIN=85
 
-# ctest_label PRESET LABEL [PREFIX...]: builds, runs, counts the tests inside the executables.
+# ctest_label PRESET LABEL: builds, runs, counts the tests inside the executables.
 ctest_label() {
 	local preset=$1 label=$2 junit=$SCRATCH/junit-$1-$2.xml
-	shift 2
 	build "$preset" || return 1
 	rm -f "$junit"
-	step nice "$@" ctest --test-dir "$ROOT/build/$preset" -L "^$label\$" -j "$(nproc)" --output-junit "$junit" \
+	step nice "${FIXED[@]}" ctest --test-dir "$ROOT/build/$preset" -L "^$label\$" -j "$(nproc)" --output-junit "$junit" \
 		--test-output-size-passed 4000000 --test-output-size-failed 4000000 \
 		--output-on-failure --no-tests=ignore >"$SCRATCH/log/ctest" 2>&1 || tail -n 150 "$SCRATCH/log/ctest" >&2
 	python3 "$LIB/count-junit" "$junit" >"$SCRATCH/count" || return 1
@@ -24,13 +23,10 @@ test_golden() { ctest_label dev golden; }
 test_prop() { ctest_label dev prop; }
 test_corpus() { ctest_label dev fuzz; }
 
-# The thread sanitizer wants its addresses unshuffled, where the kernel lets us ask for that.
 test_threads() {
-	local fixed=()
-	! setarch -R true 2>/dev/null || fixed=(setarch -R)
 	export TSAN_OPTIONS="halt_on_error=0:second_deadlock_stack=1"
 	[[ ! -f $ROOT/tests/tsan.supp ]] || TSAN_OPTIONS+=":suppressions=$ROOT/tests/tsan.supp"
-	ctest_label tsan threads "${fixed[@]}"
+	ctest_label tsan threads
 }
 
 # The same tests once more, without sanitizers, only to see which lines they reach.

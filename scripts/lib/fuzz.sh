@@ -11,7 +11,7 @@ test_fuzz() {
 	mapfile -t targets < <(find "$ROOT/build/fuzz/tests" -maxdepth 2 -type f -name 'fuzz_*' -executable | sort)
 	((${#targets[@]} > 0)) || return 0
 	say "fuzzing ${#targets[@]} targets, $seconds s each"
-	step nice xargs -a <(printf '%s\n' "${targets[@]}") -P "$(nproc)" -n 1 \
+	step nice "${FIXED[@]}" xargs -a <(printf '%s\n' "${targets[@]}") -P "$(nproc)" -n 1 \
 		bash "$LIB/fuzz-one" "$ROOT" "$SCRATCH" "$seconds" || true
 	cat "$SCRATCH"/fuzz-*.count >"$SCRATCH/count"
 	count_file "$SCRATCH/count"

@@ -11,7 +11,7 @@ run_python_tests() {
 		jobs=("$1" "$2")
 		shift 2
 	}
-	step nice python3 "$LIB/run-tests" "${jobs[@]}" "$SCRATCH/count" "$@" || true
+	step nice "${FIXED[@]}" python3 "$LIB/run-tests" "${jobs[@]}" "$SCRATCH/count" "$@" || true
 	count_file "$SCRATCH/count"
 }
 
