@@ -47,14 +47,39 @@ struct person fold_person(const struct fold *f, const struct person *p)
 	return whole;
 }
 
+/* Who began an internal call; NULL: it is none, or nobody told. */
+static const struct person *internal_caller(const struct fold *f)
+{
+	if (f->rec->direction != DIRECTION_INTERNAL || !f->started ||
+	    person_is_absent(&f->started->employee))
+		return NULL;
+	return &f->started->employee;
+}
+
+static bool is_same_person(const struct person *a, const struct person *b)
+{
+	if (a->id.n || b->id.n)
+		return slice_eq(a->id, b->id);
+	return slice_eq(a->extension, b->extension) && slice_eq(a->name, b->name);
+}
+
+/* May the record's employee be this one? Of an internal call that is whom was called (rules.md 4).
+ */
+static bool may_be_employee(const struct fold *f, const struct person *p)
+{
+	const struct person *caller = internal_caller(f);
+
+	return !person_is_absent(p) && !(caller && is_same_person(p, caller));
+}
+
 const struct person *fold_talker(const struct fold *f, const struct talk *talk)
 {
-	if (!person_is_absent(&talk->employee))
+	if (may_be_employee(f, &talk->employee))
 		return &talk->employee;
 	for (size_t i = 0; i < talk->told->leg_ids_n; i++) {
 		const struct record_leg *leg = fold_leg(f, talk->told->leg_ids[i]);
 
-		if (leg && !person_is_absent(&leg->employee))
+		if (leg && may_be_employee(f, &leg->employee))
 			return &leg->employee;
 	}
 	return NULL;
@@ -70,7 +95,7 @@ static const struct person *last_rung(const struct fold *f)
 		const struct callev *ev = &in->events[i];
 		const struct record_leg *leg;
 
-		if (ev->kind != CALLEV_LEG_RINGING || person_is_absent(&ev->employee))
+		if (ev->kind != CALLEV_LEG_RINGING || !may_be_employee(f, &ev->employee))
 			continue;
 		leg = ev->leg_id.n ? fold_leg(f, ev->leg_id) : NULL;
 		if (leg && leg->ringing_at_ms != callev_time(ev))
@@ -87,7 +112,7 @@ static const struct person *first_named(const struct fold *f)
 	const struct fold_in *in = f->in;
 
 	for (size_t i = 0; i < in->events_n; i++) {
-		if (!person_is_absent(&in->events[i].employee))
+		if (may_be_employee(f, &in->events[i].employee))
 			return &in->events[i].employee;
 	}
 	return NULL;
@@ -97,6 +122,7 @@ void fold_employee(struct fold *f)
 {
 	const struct talk *talk = fold_last_talk(f);
 	const struct person *p = talk ? fold_talker(f, talk) : NULL;
+	const struct person *caller = internal_caller(f);
 
 	if (!p)
 		p = last_rung(f);
@@ -104,7 +130,6 @@ void fold_employee(struct fold *f)
 		p = first_named(f);
 	if (p)
 		f->rec->employee = fold_person(f, p);
-	if (f->rec->direction == DIRECTION_INTERNAL && f->started &&
-	    !slice_eq(f->started->employee.id, f->rec->employee.id))
-		f->rec->caller = fold_person(f, &f->started->employee);
+	if (caller)
+		f->rec->caller = fold_person(f, caller);
 }
