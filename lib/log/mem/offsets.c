@@ -1,0 +1,59 @@
+/*
+ * offsets.c - the group's committed offsets, and those that are still in a transaction
+ */
+#include <errno.h>
+
+#include "log/mem/cluster.h"
+
+int offsets_get(struct memlog *m, int group, struct tp tp, int64_t *ret)
+{
+	const struct group *g = &m->groups[group];
+	const int64_t *offsets = g->offsets[tp.topic];
+
+	for (size_t i = 0; i < g->pending_n; i++) {
+		if (g->pending[i].tp.topic == tp.topic &&
+		    g->pending[i].tp.partition == tp.partition)
+			return -EAGAIN;
+	}
+	*ret = offsets && tp.partition < m->topics[tp.topic].n ? offsets[tp.partition] : LOG_BEGIN;
+	return 0;
+}
+
+int offsets_pend(struct memlog *m, int group, uint32_t producer, struct tp tp, int64_t offset)
+{
+	struct group *g = &m->groups[group];
+
+	if (!mem_room(m, &g->pending, &g->pending_cap, g->pending_n, sizeof(*g->pending)))
+		return -ENOMEM;
+	g->pending[g->pending_n++] = (struct pending){ producer, tp, offset };
+	return 0;
+}
+
+static void set(struct memlog *m, struct group *g, const struct pending *p)
+{
+	int64_t **offsets = &g->offsets[p->tp.topic];
+	int32_t n = m->topics[p->tp.topic].n;
+
+	if (!*offsets) {
+		*offsets = mem_alloc(m, (size_t)n * sizeof(**offsets));
+		for (int32_t i = 0; *offsets && i < n; i++)
+			(*offsets)[i] = LOG_BEGIN;
+	}
+	if (*offsets && p->tp.partition < n)
+		(*offsets)[p->tp.partition] = p->offset;
+}
+
+void offsets_end(struct memlog *m, int group, uint32_t producer, bool commit)
+{
+	struct group *g = &m->groups[group];
+	size_t left = 0;
+
+	for (size_t i = 0; i < g->pending_n; i++) {
+		if (g->pending[i].producer != producer)
+			g->pending[left++] = g->pending[i];
+		else if (commit)
+			set(m, g, &g->pending[i]);
+	}
+	g->pending_n = left;
+	mem_wake(m);
+}
