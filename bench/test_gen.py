@@ -66,6 +66,8 @@ class Clocks(unittest.TestCase):
         ("plain", "2026-03-14 13:00:00.250", "Europe/Moscow", None, "2026-03-14T10:00:00.250Z"),
         ("skipped: as if not moved", "2026-03-29 01:30:00", "Europe/London", None, "2026-03-29T01:30:00.000Z"),
         ("twice: the earlier", "2026-10-25 01:30:00", "Europe/London", None, "2026-10-25T00:30:00.000Z"),
+        ("its own zone", "2026-03-14T13:00:00.250Z", "Europe/Moscow", None, "2026-03-14T13:00:00.250Z"),
+        ("its own offset", "2026-03-14 13:00:00+05:00", "Europe/Moscow", None, "2026-03-14T08:00:00.000Z"),
         ("twice: the nearer", "2026-10-25 01:30:00", "Europe/London", "2026-10-25T01:31:00Z", "2026-10-25T01:30:00.000Z"),
     )
 

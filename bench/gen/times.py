@@ -8,7 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_WALL = re.compile(r"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?")
+_WALL = re.compile(r"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|[-+]\d\d:\d\d)?")
 _NEAR_MS = 2 * 3600 * 1000
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -41,7 +41,7 @@ def wall_text(ms: int, tz: str, fraction: bool = True) -> str:
 
 
 def from_wall(text: str, tz: str, received_ms: int | None) -> int | None:
-    """Reads a wall clock without zone; None when it is no time.
+    """Reads a wall clock, without zone in the account's; None when it is no time.
 
     A time the clock skipped is read with the offset from before the jump, as if the clock had
     not been moved. One that exists twice is the earlier instant, unless the request was received
@@ -50,12 +50,14 @@ def from_wall(text: str, tz: str, received_ms: int | None) -> int | None:
     found = _WALL.fullmatch(text.strip())
     if not found:
         return None
-    *whole, fraction = found.groups()
+    *whole, fraction, own_zone = found.groups()
+    ms = int((fraction or "0").ljust(3, "0")[:3])
     try:
         naive = datetime(*(int(part) for part in whole))  # type: ignore[arg-type]
+        if own_zone:
+            return from_iso(f"{naive.isoformat()}{own_zone}") + ms
     except ValueError:
         return None
-    ms = int((fraction or "0").ljust(3, "0")[:3])
     first, second = (_instant(naive, tz, fold) + ms for fold in (0, 1))
     if second <= first or received_ms is None:  # unique, or skipped: fold 0 is the old offset
         return first

@@ -17,6 +17,7 @@ import jsonschema
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "docs" / "schema"
 GOLDEN = ROOT / "tests" / "golden" / "record"
+REQUESTS = ROOT / "tests" / "golden" / "callgear"
 NAMES = ("event", "call", "live", "dead", "task", "delivery")
 CALL = "cd24a5f6-94c5-5d3b-8a07-b7bff8a2a32b"
 
@@ -253,6 +254,13 @@ class Schemas(unittest.TestCase):
                 self.assert_valid("event", json.loads(line), folder.name)
             record = json.loads((folder / "record.json").read_text("utf-8"))
             self.assert_valid("call", record, folder.name)
+
+    def test_golden_requests(self) -> None:
+        """Every golden request that makes an event."""
+        paths = sorted(REQUESTS.glob("*/event.json"))
+        self.assertGreaterEqual(len(paths), 100)
+        for path in paths:
+            self.assert_valid("event", json.loads(path.read_text("utf-8")), path.parent.name)
 
     def test_generated_traffic(self) -> None:
         """What the generator says must come of its traffic."""

@@ -111,7 +111,7 @@ class _Fields:
         for key in (name, *_ALIASES.get(name, ())):
             for level in self._levels:
                 value = level.get(key)
-                if value is None or isinstance(value, dict) or value == "":
+                if value is None or isinstance(value, dict) or value in _ABSENT_WORDS:
                     continue
                 if isinstance(value, str) and _MACRO.fullmatch(value):
                     continue

@@ -215,12 +215,16 @@ static int read_ids(struct reader *r)
 
 /* ---- times ---- */
 
+/* In the account's zone, unless the text names its own. */
 static int64_t wall(const struct reader *r, enum cg_field field)
 {
+	const struct slice clock = slice_trim(text(r, field));
 	int64_t ms;
 
-	if (!has(r, field) ||
-	    tz_wall_read(r->account->tz, slice_trim(text(r, field)), r->req->received_at_ms, &ms))
+	if (!clock.n)
+		return TIME_NONE;
+	if (tz_wall_read(r->account->tz, clock, r->req->received_at_ms, &ms) &&
+	    time_iso_read(clock, &ms))
 		return TIME_NONE;
 	return ms;
 }

@@ -72,7 +72,8 @@ static void set_absent(struct cg_value *v, uint8_t level)
 static void set_text(struct cg_value *v, struct slice text, uint8_t level)
 {
 	set_absent(v, level);
-	if (text.n == 0 || slice_eq(text, SLICE("null")) || is_macro(text))
+	if (text.n == 0 || slice_eq(text, SLICE("null")) || slice_eq(text, SLICE("None")) ||
+	    is_macro(text))
 		return;
 	v->text = text;
 	v->type = CG_TEXT;
@@ -222,8 +223,6 @@ static int take_form(struct arena *a, struct cg_fields *f, enum cg_field field, 
 		return err;
 	if (list)
 		set_json(&f->v[field], list, 1);
-	else if (slice_eq(text, SLICE("None")))
-		set_absent(&f->v[field], 1);
 	else
 		set_text(&f->v[field], text, 1);
 	return 0;

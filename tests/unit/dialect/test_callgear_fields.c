@@ -52,6 +52,8 @@ static const struct row {
 	  NULL },
 	{ "of two the last", false, "{\"call_session_id\":1,\"call_session_id\":2}", "2", "",
 	  NULL },
+	{ "what a template wrote for null", false,
+	  "{\"call_session_id\":\"None\",\"direction\":\"null\"}", "", "", NULL },
 	{ "of two the last, though null", false, "{\"call_session_id\":1,\"call_session_id\":null}",
 	  "", "", NULL },
 	{ "of two in a group the last", false,
