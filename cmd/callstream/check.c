@@ -50,12 +50,8 @@ static int run(const struct cmd_args *args)
 {
 	const char *file = file_of(args);
 	struct buf problems = BUF_EMPTY;
-	struct cfg *cfg = NULL;
-	int err = cfg_load(file, &cfg, &problems);
+	int err = cfg_examine(file, check_properties, &problems);
 
-	if (!err)
-		err = check_properties(cfg, &problems);
-	cfg_free(cfg);
 	fwrite(problems.p ? problems.p : "", 1, problems.n, stdout);
 	buf_fini(&problems);
 	if (err == -ENOMEM)

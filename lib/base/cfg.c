@@ -88,29 +88,38 @@ static int read_whole(struct whole *whole, const char *file, struct slice text,
 	return err;
 }
 
-int cfg_parse(const char *file, struct slice text, struct cfg **ret, struct buf *problems)
+static int parse(const char *file, struct slice text, cfg_more_fn *more, struct cfg **ret,
+		 struct buf *problems)
 {
 	struct whole *whole = calloc(1, sizeof(*whole));
-	int err;
+	int err, more_err = 0;
 
 	if (!whole)
 		return -ENOMEM;
 	err = read_whole(whole, file, text, problems);
-	if (err)
+	if (more && err != -ENOMEM && whole->cfg.kafka.brokers)
+		more_err = more(&whole->cfg, problems);
+	err = err ? err : more_err;
+	if (err || !ret)
 		cfg_free(&whole->cfg);
 	else
 		*ret = &whole->cfg;
 	return err;
 }
 
-int cfg_load(const char *file, struct cfg **ret, struct buf *problems)
+int cfg_parse(const char *file, struct slice text, struct cfg **ret, struct buf *problems)
+{
+	return parse(file, text, NULL, ret, problems);
+}
+
+static int load(const char *file, cfg_more_fn *more, struct cfg **ret, struct buf *problems)
 {
 	struct cfg_mem mem = CFG_MEM_EMPTY;
 	struct slice text;
 	int err = cfg_read_file(&mem, file, CFG_TREE_BYTES_MAX, &text);
 
 	if (!err)
-		err = cfg_parse(file, text, ret, problems);
+		err = parse(file, text, more, ret, problems);
 	else if (err == -EFBIG)
 		buf_printf(problems, "%s:1: file: is too large, allowed: 16 MiB\n", file);
 	else
@@ -118,6 +127,16 @@ int cfg_load(const char *file, struct cfg **ret, struct buf *problems)
 			   file, strerror(-err));
 	cfg_mem_fini(&mem);
 	return err == -EFBIG ? -EINVAL : err;
+}
+
+int cfg_load(const char *file, struct cfg **ret, struct buf *problems)
+{
+	return load(file, NULL, ret, problems);
+}
+
+int cfg_examine(const char *file, cfg_more_fn *more, struct buf *problems)
+{
+	return load(file, more, NULL, problems);
 }
 
 /* ---- looking things up ---- */

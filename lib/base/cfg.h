@@ -146,6 +146,13 @@ CHECKED int cfg_load(const char *file, struct cfg **ret, struct buf *problems);
 /* The same from memory; file is the name for messages. */
 CHECKED int cfg_parse(const char *file, struct slice text, struct cfg **ret, struct buf *problems);
 void cfg_free(struct cfg *cfg);
+/*
+ * Only tells what is wrong with FILE, like cfg_load, and lets more tell what else is: also where
+ * there are errors, with what could be read. 0 when both have no error. more appends lines to
+ * problems and returns 0 or a negative error.
+ */
+typedef int cfg_more_fn(const struct cfg *cfg, struct buf *problems);
+CHECKED int cfg_examine(const char *file, cfg_more_fn *more, struct buf *problems);
 
 /* NULL when there is none of that name. */
 const struct cfg_account *cfg_account(const struct cfg *cfg, struct slice name);

@@ -138,7 +138,7 @@ static void check_lock(struct cfg_reader *r, const struct cfg_account *account,
 			  "is missing, and nothing else authenticates this account, allowed: %s",
 			  is_source(account, "sip") ? "domains or hep_sources"
 						    : "token, allow_from, or insecure: true");
-	if (*account->token_previous && !*account->token)
+	if (*account->token_previous && !cfg_node_get(node, "token"))
 		cfg_error(r, cfg_line_of(node, "token_previous"), "token_previous",
 			  "stands without token, allowed: beside the new one");
 }
@@ -165,28 +165,21 @@ static void sort_employees(struct cfg_reader *r, struct cfg_account *account,
 }
 
 /* The list in a file of its own; its problems name that file. */
-static void read_employees(struct cfg_reader *r, struct cfg_account *account, const char *path)
+static void read_employees(struct cfg_reader *r, struct cfg_account *account, const char *path,
+			   struct slice text)
 {
 	struct cfg_tree_problem problem = { 0 };
 	struct cfg_node *root = NULL;
 	const char *outer_file = r->file;
 	struct buf outer_path = r->path;
 	int outer_n = r->file_n, err;
-	struct slice text;
 
 	r->file = path;
 	r->file_n = ++r->files;
 	r->path = BUF_EMPTY;
-	err = cfg_read_file(&r->tmp, path, CFG_TREE_BYTES_MAX, &text);
-	if (!err) {
-		err = cfg_tree_read(&r->tmp, text, &root, &problem);
-		if (err == -EINVAL)
-			cfg_error(r, problem.line, "yaml", "%s", problem.what);
-	} else if (err != -ENOMEM) {
-		cfg_error(r, 1, "file",
-			  "cannot be read: %s, allowed: a readable file, at most 16 MiB",
-			  strerror(-err));
-	}
+	err = cfg_tree_read(&r->tmp, text, &root, &problem);
+	if (err == -EINVAL)
+		cfg_error(r, problem.line, "yaml", "%s", problem.what);
 	r->tmp.bad |= err == -ENOMEM;
 	if (!err && root)
 		cfg_read_list(r, "employees", &cfg_employees, root, (void **)&account->employees,
@@ -195,6 +188,22 @@ static void read_employees(struct cfg_reader *r, struct cfg_account *account, co
 	r->path = outer_path;
 	r->file = outer_file;
 	r->file_n = outer_n;
+}
+
+static void open_employees(struct cfg_reader *r, struct cfg_account *account, const char *path,
+			   int line)
+{
+	struct slice text;
+	int err = cfg_read_file(&r->tmp, path, CFG_TREE_BYTES_MAX, &text);
+
+	if (!err)
+		read_employees(r, account, path, text);
+	else if (err == -ENOMEM)
+		r->tmp.bad = true;
+	else
+		cfg_error(r, line, "employees_file",
+			  "file %s cannot be read (%s), allowed: a readable file, at most 16 MiB",
+			  path, strerror(-err));
 }
 
 static void find_employees(struct cfg_reader *r, struct cfg_account *account,
@@ -207,7 +216,7 @@ static void find_employees(struct cfg_reader *r, struct cfg_account *account,
 	/* What is wrong with the value itself was told when the key was read. */
 	if (file && file->kind == CFG_NODE_TEXT && !cfg_node_is_null(file) &&
 	    cfg_expand(r->mem, r->file, file->text, &path, &why) == 0 && *path)
-		read_employees(r, account, cfg_beside(r->mem, r->file, slice_of(path)));
+		open_employees(r, account, cfg_beside(r->mem, r->file, slice_of(path)), file->line);
 	buf_fini(&why);
 	sort_employees(r, account, node);
 }
@@ -266,7 +275,7 @@ void cfg_sink_end(struct cfg_reader *r, void *item, const struct cfg_node *node)
 	sink->options_n = r->options_n;
 	if (*sink->url)
 		warn_private(r, sink, node);
-	if (*sink->secret_previous && !*sink->secret)
+	if (*sink->secret_previous && !cfg_node_get(node, "secret"))
 		cfg_error(r, cfg_line_of(node, "secret_previous"), "secret_previous",
 			  "stands without secret, allowed: beside the new one");
 }

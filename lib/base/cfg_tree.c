@@ -183,6 +183,8 @@ int cfg_tree_read(struct cfg_mem *mem, struct slice text, struct cfg_node **ret,
 	yaml_event_t event;
 	int err = 0;
 
+	if (slice_starts(text, SLICE("\xef\xbb\xbf")))
+		text = slice_skip(text, 3); /* some editors' mark, which the parser counts */
 	if (text.n > CFG_TREE_BYTES_MAX)
 		return refuse(&b, 0, "the file is too large, allowed: 16 MiB");
 	if (!yaml_parser_initialize(&parser))

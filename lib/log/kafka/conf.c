@@ -113,7 +113,7 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 static int wrong(struct buf *problem, const char *key, const char *text)
 {
 	if (problem)
-		buf_printf(problem, "kafka.properties: %s: %s", key, text);
+		buf_printf(problem, "kafka.properties.%s: %s", key, text);
 	else
 		SLOG(SLOG_ERROR, "wrong property of the kafka client", SLOG_T("key", key),
 		     SLOG_T("text", text));
@@ -138,15 +138,19 @@ static int set_property(rd_kafka_conf_t *conf, const struct cfg_pair *pair, stru
 	char text[ERROR_STRING_SIZE];
 
 	if (is_ours(pair->key))
-		return wrong(problem, pair->key, "is set by callstream");
+		return wrong(problem, pair->key, "is set by callstream, allowed: other properties");
 	switch (rd_kafka_conf_set(conf, pair->key, pair->value, text, sizeof(text))) {
 	case RD_KAFKA_CONF_OK:
 		return 0;
 	case RD_KAFKA_CONF_UNKNOWN:
-		return wrong(problem, pair->key, "librdkafka has no such property");
+		return wrong(
+		    problem, pair->key,
+		    "librdkafka has no such property, allowed: those of its CONFIGURATION.md");
 	case RD_KAFKA_CONF_INVALID:
 	default:
-		return wrong(problem, pair->key, "librdkafka does not take this value");
+		return wrong(
+		    problem, pair->key,
+		    "librdkafka does not take this value, allowed: see its CONFIGURATION.md");
 	}
 }
 

@@ -213,8 +213,12 @@ static const struct bad_row {
 	{ "employee without id", "accounts: [{" CG ", token: t, employees: [{name: x}]}]\n",
 	  "f:1: accounts[0].employees[0].id: is missing, allowed: text, not empty\n" },
 	{ "no employees file", "accounts: [{" CG ", token: t, employees_file: /nowhere/e.yaml}]\n",
-	  "/nowhere/e.yaml:1: file: cannot be read: No such file or directory, allowed: a readable "
-	  "file, at most 16 MiB\n" },
+	  "f:1: accounts[0].employees_file: file /nowhere/e.yaml cannot be read (No such file or "
+	  "directory), allowed: a readable file, at most 16 MiB\n" },
+	{ "a token that cannot be read is told once",
+	  "accounts: [{" CG ", token: \"${file:/nowhere/t}\", token_previous: t}]\n",
+	  "f:1: accounts[0].token: file /nowhere/t cannot be read (No such file or directory), "
+	  "allowed: a readable file, at most 64 KiB\n" },
 	{ "recordings",
 	  "accounts: [{name: a, source: callgear, timezone: UTC, token: t, recordings: "
 	  "sometimes}]\n",
@@ -309,6 +313,7 @@ static const struct bad_row {
 static const struct bad_row warned_rows[] = {
 	{ "nothing", "", "" },
 	{ "nothing but comments", "# x\n", "" },
+	{ "an editor's mark before it", "\xef\xbb\xbf" ACCOUNT SINK, "" },
 	{ "empty sections", "deliver:\naccounts:\nkafka: {properties: }\n", "" },
 	{ "later sections",
 	  "redis: {}\nrecord:\nsip: {listen: [\"udp:0.0.0.0:5060\"]}\nboard: {expiry_grace: "

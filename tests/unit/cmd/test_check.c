@@ -86,11 +86,28 @@ static void properties(void **state)
 	(void)state;
 	write_config("kafka:\n  properties:\n    linger.ms: 5\n    no.such: 1\n    group.id: x\n");
 	assert_int_equal(check(true), 1);
-	snprintf(want, sizeof(want), "%s:4: kafka.properties: no.such: ", path);
+	snprintf(want, sizeof(want), "%s:4: kafka.properties.no.such: ", path);
 	assert_non_null(strstr(out, want));
-	snprintf(want, sizeof(want), "%s:5: kafka.properties: group.id: ", path);
+	snprintf(want, sizeof(want), "%s:5: kafka.properties.group.id: ", path);
 	assert_non_null(strstr(out, want));
 	assert_null(strstr(out, "linger.ms"));
+}
+
+/* Not only where all the rest is right. */
+static void properties_beside_other_errors(void **state)
+{
+	char want[100];
+
+	(void)state;
+	write_config("drain: x\nkafka:\n  properties: {no.such: 1}\n");
+	assert_int_equal(check(true), 1);
+	assert_non_null(strstr(out, ":1: drain: "));
+	snprintf(want, sizeof(want), "%s:3: kafka.properties.no.such: ", path);
+	assert_non_null(strstr(out, want));
+	write_config("kafka: {brokers: [a], properties: {no.such: 1}}\n");
+	assert_int_equal(check(true), 1);
+	write_config("kafka: [\n");
+	assert_int_equal(check(true), 1);
 }
 
 static void no_file(void **state)
@@ -105,6 +122,7 @@ int main(void)
 {
 	static const struct CMUnitTest single[] = {
 		cmocka_unit_test(properties),
+		cmocka_unit_test(properties_beside_other_errors),
 		cmocka_unit_test(no_file),
 	};
 	int fd = mkstemp(path), failed;
