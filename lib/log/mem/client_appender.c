@@ -124,7 +124,7 @@ static void shorten(struct appender *a)
 
 	while (told < a->n && !a->v[told].acked)
 		told++;
-	if (told < a->n && told < 64)
+	if (told == 0 || (told < a->n && told < 64))
 		return;
 	memmove(a->v, a->v + told, (a->n - told) * sizeof(*a->v));
 	a->n -= told;

@@ -161,7 +161,8 @@ void memlog_trim(struct memlog *m, enum topic topic, int32_t partition, int64_t 
 		return;
 	offset = MIN(offset, part_stable(p));
 	n = part_find(p, offset);
-	memmove(p->v, p->v + n, (p->n - n) * sizeof(*p->v));
+	if (n > 0)
+		memmove(p->v, p->v + n, (p->n - n) * sizeof(*p->v));
 	p->n -= n;
 	p->begin = MAX(p->begin, offset);
 	p->segment_base = MAX(p->segment_base, p->begin);

@@ -126,7 +126,7 @@ static inline struct log *house_client(uint64_t process)
 	struct log *log;
 
 	assert_int_equal(memlog_client(house.m, &house.cfg, process, &log), 0);
-	assert_int_equal(log_setup_topics(log, soon(1000), &problem), 0);
+	assert_int_equal(log_setup_topics(log, soon(60000), &problem), 0);
 	buf_fini(&problem);
 	return log;
 }
