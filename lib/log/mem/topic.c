@@ -190,7 +190,7 @@ void part_mark(struct memlog *m, enum topic topic, int32_t partition, uint32_t p
 	struct mem_part *p = part_of(m, topic, partition);
 	struct entry *e;
 
-	for (size_t i = 0; i < p->open_n; i++) {
+	for (size_t i = 0; p && i < p->open_n; i++) {
 		if (p->open[i].producer != producer)
 			continue;
 		for (size_t j = part_find(p, p->open[i].first); j < p->n; j++) {
