@@ -151,35 +151,21 @@ static struct event_base *base_new(void)
 	return base;
 }
 
-static bool http_new(struct http_loop *loop)
-{
-	const struct http_server_cfg *cfg = &loop->server->cfg;
-
-	loop->http = evhttp_new(loop->base);
-	if (!loop->http)
-		return false;
-	evhttp_set_max_body_size(loop->http, (ev_ssize_t)cfg->body_bytes_max);
-	evhttp_set_max_headers_size(loop->http, (ev_ssize_t)cfg->head_bytes_max);
-	evhttp_set_allowed_methods(loop->http, UINT16_MAX); /* refusing them is ours */
-	evhttp_set_bevcb(loop->http, http_conn_accept, loop);
-	evhttp_set_gencb(loop->http, http_exchange_begin, loop);
-	return true;
-}
-
 static int loop_make(struct http_loop *loop)
 {
 	const struct timeval tick = { 0, JANITOR_US };
 
 	loop->inbox_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	loop->base = base_new();
-	if (loop->inbox_fd < 0 || !loop->base || !http_new(loop))
+	loop->scratch = malloc(HTTP_READ_BYTES);
+	if (loop->inbox_fd < 0 || !loop->base || !loop->scratch)
 		return -ENOMEM;
 	loop->inbox_event = event_new(loop->base, loop->inbox_fd, EV_READ | EV_PERSIST, run_inbox,
 				      loop);
 	loop->janitor = event_new(loop->base, -1, EV_PERSIST, http_conn_janitor, loop);
-	loop->fresh = event_new(loop->base, -1, 0, http_conn_fresh, loop);
+	loop->again_event = event_new(loop->base, -1, 0, http_conn_again, loop);
 	loop->relief = event_new(loop->base, -1, 0, http_conn_relief, loop);
-	if (!loop->inbox_event || !loop->janitor || !loop->fresh || !loop->relief ||
+	if (!loop->inbox_event || !loop->janitor || !loop->again_event || !loop->relief ||
 	    event_add(loop->inbox_event, NULL) || event_add(loop->janitor, &tick))
 		return -ENOMEM;
 	return 0;
@@ -187,14 +173,21 @@ static int loop_make(struct http_loop *loop)
 
 static int loop_listen(struct http_loop *loop)
 {
-	loop->listener = evconnlistener_new(
-	    loop->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, loop->fd);
+	loop->listener = evconnlistener_new(loop->base, http_conn_accepted, loop,
+					    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0,
+					    loop->fd);
 	if (!loop->listener)
 		return -ENOMEM;
 	loop->fd = -1;
 	evconnlistener_set_error_cb(loop->listener, http_conn_accept_failed);
-	loop->bound = evhttp_bind_listener(loop->http, loop->listener);
-	return loop->bound ? 0 : -ENOMEM;
+	return 0;
+}
+
+static void loop_listen_no_more(struct http_loop *loop)
+{
+	if (loop->listener)
+		evconnlistener_free(loop->listener);
+	loop->listener = NULL;
 }
 
 static void event_drop(struct event **event)
@@ -216,13 +209,11 @@ static void loop_end(struct http_loop *loop)
 		run_inbox(loop->inbox_fd, 0, loop);
 	if (loop->arg && loop->server->cfg.loop_stop)
 		loop->server->cfg.loop_stop(loop->arg);
-	http_lingering_free_all(loop);
-	if (loop->http)
-		evhttp_free(loop->http); /* the listener with it */
-	http_lingering_free_all(loop);
+	loop_listen_no_more(loop);
+	http_conn_end_all(loop);
 	event_drop(&loop->inbox_event);
 	event_drop(&loop->janitor);
-	event_drop(&loop->fresh);
+	event_drop(&loop->again_event);
 	event_drop(&loop->relief);
 	if (loop->base)
 		event_base_free(loop->base);
@@ -230,7 +221,8 @@ static void loop_end(struct http_loop *loop)
 		loop->free_exchanges = x->next_free;
 		free(x);
 	}
-	free(loop->by_fd);
+	buf_fini(&loop->answer);
+	free(loop->scratch);
 }
 
 static void tell_started(struct http_server *s, int err)
@@ -277,8 +269,7 @@ static void close_loop(void *arg)
 		return;
 	loop->closing = true;
 	loop->closing_ms = clock_mono_ms();
-	evhttp_del_accept_socket(loop->http, loop->bound);
-	loop->listener = NULL;
+	loop_listen_no_more(loop);
 	http_conn_close_idle(loop);
 }
 
@@ -353,6 +344,7 @@ static int make_loops(struct http_server *s)
 		loop->server = s;
 		loop->fd = loop->inbox_fd = -1;
 		loop->inbox_last = &loop->inbox;
+		TAILQ_INIT(&loop->again);
 		pthread_mutex_init(&loop->lock, NULL);
 	}
 	return 0;

@@ -1,9 +1,12 @@
 /*
- * http_server.h - HTTP/1.1 in: libevent's evhttp, one loop a core, answers when they are ready
+ * http_server.h - HTTP/1.1 in: one loop a core, answers when they are ready
  *
  * Each loop is a thread with its own listening socket (SO_REUSEPORT), its own connections and its
  * own exchanges; nothing is shared but the counts. A handler takes an exchange and answers it now
  * or later, in the loop's thread; the connection may be gone by then, the exchange is not.
+ *
+ * A request that comes in one piece, as webhooks do, costs one read, one write and no memory: it is
+ * parsed where it was read, and its connection keeps bytes only of what is not whole.
  *
  * What a client cannot do: hold a connection for ever (time-outs for a whole request, for silence
  * between requests and for reading answers), send more than it may (413, chunked or not), take all
@@ -11,10 +14,9 @@
  * through by two lengths, an unknown coding or a body where none belongs (400, closed), or have two
  * requests of one connection handled at once. Refusals of this layer are {"error":"..."} like all
  * others, and an early answer is not lost in a reset: what the client still sends is read and
- * dropped for a while.
+ * dropped for a while. A client that ends its sending side still gets its answer.
  *
- * Not here: TLS, HTTP/2. A client that ends its sending side before the answer gets none. evhttp
- * knows no chunk extensions: such a body, like any malformed chunk, is answered 413.
+ * Not here: TLS, HTTP/2.
  */
 #ifndef CS_NET_HTTP_SERVER_H
 #define CS_NET_HTTP_SERVER_H

@@ -1,6 +1,7 @@
 /* The server over loopback: what is answered, what is refused, and who has to go. */
 #include <errno.h>
 #include <event2/event.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 #include "unit/base/rows.h"
 #include "unit/net/client.h"
 
-#define BODY_MAX 20000
+#define BODY_MAX  20000
+#define BIG_BYTES 8000000 /* of an answer that no socket takes at once */
 
 /* ---- the handler: says what it got; /later in a while, /never at the end ---- */
 
@@ -39,6 +41,8 @@ static void say(struct exchange *x)
 		   "\"from\":\"%.*s\"}",
 		   SLICE_ARG(x->method), SLICE_ARG(x->path), SLICE_ARG(x->query), x->body.n,
 		   SLICE_ARG(x->content_type), SLICE_ARG(x->peer));
+	if (slice_is(x->path, "/big"))
+		buf_printf(&out, "%*s}", BIG_BYTES, "");
 	exchange_answer(x, slice_is(x->method, "HEAD") ? 405 : 200, buf_slice(&out), 0);
 	buf_fini(&out);
 }
@@ -159,12 +163,12 @@ static const struct row {
 	  "1\r\n\r\n",
 	  "\"b\":7", false },
 	{ "absolute target", "GET http://h/x?y HTTP/1.1\r\nHost: h\r\n\r\n",
-	  "\"p\":\"/x\",\"q\":\"y\"", true },
+	  "\"p\":\"/x\",\"q\":\"y\"", false },
 	{ "two slashes", "GET //x/y HTTP/1.1\r\n\r\n", "\"p\":\"//x/y\"", false },
 	{ "colon in the path", "GET /a:b/c HTTP/1.1\r\n\r\n", "\"p\":\"/a:b/c\"", false },
 	{ "fragment dropped", "GET /x?y#z HTTP/1.1\r\n\r\n", "\"q\":\"y\"", false },
 	{ "head has no body", "HEAD /x HTTP/1.1\r\n\r\n", "HTTP/1.1 405 Method Not Allowed", true },
-	{ "unknown method", "BREW /x HTTP/1.1\r\n\r\n", "\"m\":\"OTHER\"", true },
+	{ "unknown method", "BREW /x HTTP/1.1\r\n\r\n", "\"m\":\"BREW\"", true },
 	{ "1.0 closes", "GET /x HTTP/1.0\r\n\r\n", "Connection: close", true },
 	{ "1.0 kept alive", "GET /x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 	  "Connection: keep-alive", false },
@@ -195,6 +199,24 @@ static const struct row {
 	  "HTTP/1.1 400", true },
 	{ "kept alive without a length", "POST /x HTTP/1.1\r\nConnection: keep-alive\r\n\r\n",
 	  "\"b\":0", false },
+	{ "folded header", "GET / HTTP/1.1\r\nX: 1\r\n y\r\n\r\n", "HTTP/1.1 400", true },
+	{ "bare line feeds", "GET / HTTP/1.1\n\n", "HTTP/1.1 400", true },
+	{ "a second request hidden behind a bare line feed",
+	  "POST /x HTTP/1.1\r\nContent-Length: 0\nX: 1\r\n\r\nGET /hidden HTTP/1.1\r\n\r\n",
+	  "HTTP/1.1 400", true },
+	{ "a second request hidden in a chunk size",
+	  "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\n\r\nGET /hidden "
+	  "HTTP/1.1\r\n\r\n",
+	  "HTTP/1.1 400", true },
+	{ "chunks in 1.0", "POST /x HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	  "HTTP/1.1 400", true },
+	{ "empty lines before it", "\r\n\r\nGET /x HTTP/1.1\r\n\r\n", "\"p\":\"/x\"", false },
+	{ "chunk extensions",
+	  "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0;c\r\n\r\n",
+	  "\"b\":3", false },
+	{ "length that fits in no number",
+	  "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n", "HTTP/1.1 413",
+	  true },
 	{ "no request line", "hello\r\n\r\n", "{\"error\":\"unreadable request\"}", true },
 	{ "another version", "GET / HTTP/2.0\r\n\r\n", "{\"error\":", true },
 	{ "version 0.9", "GET / HTTP/0.9\r\n\r\n", "HTTP/1.1 400", true },
@@ -303,7 +325,83 @@ static void long_head(void **state)
 	http_server_free(s);
 }
 
+/* Whatever pieces the same requests come in, they are the same. */
+static void in_pieces(void **state)
+{
+	static const char sent[] = "POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc\r\n"
+				   "POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+				   "2\r\nde\r\n3\r\nfgh\r\n0\r\nX: 1\r\n\r\n"
+				   "GET /c HTTP/1.1\r\n\r\n";
+	struct http_server_cfg cfg = default_cfg();
+	struct http_server *s = start(&cfg);
+	int fd = dial(http_server_port(s)), on = 1;
+	const char *got;
+
+	(void)state;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	for (size_t first = 1; first < sizeof(sent) - 1; first++) {
+		assert_int_equal(send(fd, sent, first, MSG_NOSIGNAL), first);
+		if (first % 3 == 0)
+			usleep(200); /* mostly a read of its own; nothing depends on it */
+		assert_int_equal(send(fd, sent + first, sizeof(sent) - 1 - first, MSG_NOSIGNAL),
+				 sizeof(sent) - 1 - first);
+		got = get(fd, "\"m\":", 3);
+		got = strstr(got, "\"p\":\"/a\",\"q\":\"\",\"b\":3");
+		assert_non_null(got);
+		got = strstr(got, "\"p\":\"/b\",\"q\":\"\",\"b\":5");
+		assert_non_null(got);
+		assert_non_null(strstr(got, "\"p\":\"/c\",\"q\":\"\",\"b\":0"));
+	}
+	for (size_t i = 0; i < sizeof(sent) - 1; i++) {
+		assert_int_equal(send(fd, sent + i, 1, MSG_NOSIGNAL), 1);
+		usleep(100);
+	}
+	get(fd, "\"m\":", 3);
+	close(fd);
+	http_server_free(s);
+}
+
 /* ---- order and later answers ---- */
+
+/* A client that reads late gets all of it, and its next request waits. */
+static void answer_larger_than_the_socket(void **state)
+{
+	struct http_server_cfg cfg = default_cfg();
+	struct http_server *s = start(&cfg);
+	int fd = dial(http_server_port(s));
+	static char piece[65536];
+	size_t n = 0;
+	ssize_t got = 1;
+
+	(void)state;
+	handled = 0;
+	put(fd, "GET /big HTTP/1.1\r\n\r\nGET /big HTTP/1.1\r\nConnection: close\r\n\r\n");
+	usleep(20000);
+	assert_int_equal(handled, 1);
+	while (got > 0) {
+		got = recv(fd, piece, sizeof(piece), 0);
+		n += got > 0 ? (size_t)got : 0;
+	}
+	assert_int_equal(got, 0);
+	assert_true(n > 2 * (size_t)BIG_BYTES && n < 2 * (size_t)BIG_BYTES + 1000);
+	close(fd);
+	http_server_free(s);
+}
+
+/* Who has said all it wants to say may still read. */
+static void client_ends_its_side_first(void **state)
+{
+	struct http_server_cfg cfg = default_cfg();
+	struct http_server *s = start(&cfg);
+	int fd = dial(http_server_port(s));
+
+	(void)state;
+	put(fd, "GET /later HTTP/1.1\r\n\r\n");
+	shutdown(fd, SHUT_WR);
+	assert_non_null(strstr(get(fd, NULL, 0), "{\"later\":true}"));
+	close(fd);
+	http_server_free(s);
+}
 
 static void pipelined(void **state)
 {
@@ -329,7 +427,7 @@ static void pipelined(void **state)
 	http_server_free(s);
 }
 
-/* evhttp ends the process when bytes come behind a request that is not answered; ours must not. */
+/* What comes behind a request that is not answered waits for its turn. */
 static void bytes_behind_a_later_answer(void **state)
 {
 	struct http_server_cfg cfg = default_cfg();
@@ -636,7 +734,10 @@ int main(void)
 		cmocka_unit_test(early_answer_is_not_lost),
 		cmocka_unit_test(largest_body),
 		cmocka_unit_test(long_head),
+		cmocka_unit_test(in_pieces),
 		cmocka_unit_test(pipelined),
+		cmocka_unit_test(answer_larger_than_the_socket),
+		cmocka_unit_test(client_ends_its_side_first),
 		cmocka_unit_test(bytes_behind_a_later_answer),
 		cmocka_unit_test(no_spin_behind_a_busy_request),
 		cmocka_unit_test(client_gone_before_the_answer),

@@ -407,7 +407,7 @@ static const struct refusal_row {
 	  "POST /hooks/acme/other HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 403" },
 	{ "no token", "POST /hooks/acme HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", "{\"error\":\"" },
 	{ "method", "DELETE /hooks/acme/sesame HTTP/1.1\r\n\r\n", "HTTP/1.1 405" },
-	{ "method, with a body that evhttp does not read",
+	{ "method, with a body that is not read",
 	  "DELETE /hooks/acme/sesame HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 405" },
 	{ "unknown method with a body",
 	  "BREW /hooks/acme/sesame HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 405" },
