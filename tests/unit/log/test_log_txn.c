@@ -20,6 +20,16 @@ enum {
 	TXN_OFFSETS = 28
 };
 
+/*
+ * librdkafka 2.0 loses the request of offsets now and then when another error ends its transaction;
+ * the place has no name in a library without symbols.
+ */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:librdkafka.so\n";
+}
+
 static struct mock mock;
 static const enum topic topics[] = { TOPIC_EVENTS };
 
