@@ -4,7 +4,9 @@
  * One process fills the topic with calls of three legs that go on, another one runs role correlate
  * until it has read them all and ends in order (or by kill -9, --kill). Then some calls end while
  * nobody reads, and the role starts in this process; the clock stops when the first of their
- * records can be read by a read-committed reader.
+ * records can be read by a read-committed reader. Both are the same member of the group, as a
+ * process is that its supervisor starts again; another member would wait for the session of a
+ * killed one (6 s).
  */
 #include <errno.h>
 #include <signal.h>
@@ -198,7 +200,7 @@ static int run_with(const struct services *s, const struct bench_opts *opts,
 
 	services_config(s, PARTITIONS, &text);
 	buf_printf(&text,
-		   "correlate: {end_grace: 1ms, open_calls_max: %llu}\n"
+		   "correlate: {instance: bench, end_grace: 1ms, open_calls_max: %llu}\n"
 		   "accounts:\n"
 		   "  - {name: office, source: callgear, timezone: Europe/Moscow, token: t, "
 		   "recordings: never}\n",

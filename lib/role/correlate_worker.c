@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/metric.h"
 #include "base/slog.h"
-#include "role/takeover.h"
 
 #define POLL_MS          100 /* at the most: then stop is looked at */
 #define LOOK_EVERY       64  /* events between two looks at the clock */
@@ -51,30 +50,49 @@ static void drop(struct correlate_worker *w, int32_t partition)
 	metric_set(M_LAG_MSGS, "correlate", number, 0);
 }
 
-static int take(struct correlate_worker *w, struct log_part *part)
+/* A take-over that failed, or was stopped: told once, for the one that is to blame. */
+static void tell_refused(struct correlate_worker *w, const struct takeover_job *job)
 {
-	const struct takeover t = { w->log, w->worker, &w->env, &w->stop };
-	struct partition *p;
-	const char *why;
+	int rc = job->rc;
 	char text[160];
-	int rc;
 
-	if ((size_t)part->partition >= w->parts_n)
-		return -EINVAL; /* cannot be: the topics were checked */
-	drop(w, part->partition);
-	rc = takeover(&t, part->partition, &p, &why);
-	if (rc == 0) {
-		w->parts[part->partition] = p;
-		part->offset = p->next;
-		return 0;
-	}
-	snprintf(text, sizeof(text), "partition %d cannot be taken over: %s", part->partition, why);
+	snprintf(text, sizeof(text), "partition %d cannot be taken over: %s", job->partition,
+		 job->why);
 	say(w, false, text);
 	SLOG(rc == -ECANCELED ? SLOG_INFO : SLOG_ERROR,
 	     rc == -ESTALE || rc == -EBADMSG
 		 ? "partition cannot be taken over, left the group; see callstream state reset"
 		 : "partition cannot be taken over, left the group",
-	     SLOG_I("partition", part->partition), SLOG_T("why", why), SLOG_ERR(rc));
+	     SLOG_I("partition", job->partition), SLOG_T("why", job->why), SLOG_ERR(rc));
+}
+
+static int take(struct correlate_worker *w, struct log_part *parts, size_t parts_n)
+{
+	const struct takeover t = { w->log, w->worker, &w->env, &w->stop };
+	struct takeover_job *jobs = w->jobs;
+	int rc;
+
+	if (parts_n > w->parts_n)
+		return -EINVAL; /* cannot be: the topics were checked */
+	for (size_t i = 0; i < parts_n; i++) {
+		if ((size_t)parts[i].partition >= w->parts_n)
+			return -EINVAL;
+		drop(w, parts[i].partition);
+		jobs[i] = (struct takeover_job){ .partition = parts[i].partition,
+						 .committed_known = true,
+						 .committed = parts[i].offset };
+	}
+	rc = takeover(&t, jobs, parts_n);
+	for (size_t i = 0; i < parts_n && rc == 0; i++) {
+		w->parts[parts[i].partition] = jobs[i].ret;
+		parts[i].offset = jobs[i].ret->next;
+	}
+	for (size_t i = 0; i < parts_n && rc < 0; i++) {
+		if (jobs[i].rc != rc)
+			continue;
+		tell_refused(w, &jobs[i]);
+		break;
+	}
 	return rc;
 }
 
@@ -86,8 +104,8 @@ static int on_assigned(void *arg, struct log_part *parts, size_t parts_n)
 
 	if (rc == 0)
 		rc = correlate_commit(w);
-	for (size_t i = 0; i < parts_n && rc == 0; i++)
-		rc = take(w, &parts[i]);
+	if (rc == 0 && parts_n > 0)
+		rc = take(w, parts, parts_n);
 	if (rc == 0) {
 		say(w, true, "ready");
 		w->wake_ms = 0;
@@ -355,7 +373,8 @@ static int alloc_all(struct correlate_worker *w)
 	w->parts = calloc(w->parts_n, sizeof(struct partition *));
 	w->gaps = calloc(w->parts_n, sizeof(*w->gaps));
 	w->commit = calloc(w->parts_n, sizeof(*w->commit));
-	if (!w->parts || !w->gaps || !w->commit)
+	w->jobs = calloc(w->parts_n, sizeof(*w->jobs));
+	if (!w->parts || !w->gaps || !w->commit || !w->jobs)
 		return -ENOMEM;
 	return partition_env_init(&w->env, w->cfg);
 }
@@ -377,6 +396,7 @@ void *correlate_worker_run(void *arg)
 	free(w->parts);
 	free(w->gaps);
 	free(w->commit);
+	free(w->jobs);
 	atomic_store(&w->ended, true);
 	return NULL;
 }

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "role/partition.h"
+#include "role/takeover.h"
 #include "role/wall_clock.h"
 
 /* A place in the log where events are gone: met twice, it is stepped over. */
@@ -42,6 +43,7 @@ struct correlate_worker {
 	struct partition **parts; /* by number; NULL: not ours */
 	struct correlate_gap *gaps;
 	struct log_part *commit;
+	struct takeover_job *jobs;
 	size_t parts_n;
 	struct wall_clock wall;
 	int broken;           /* a hook's error: the life ends with it */

@@ -1,6 +1,7 @@
 #include "role/takeover.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -112,89 +113,155 @@ static int mark_calls(const struct takeover *t, struct partition *p)
 	return err;
 }
 
-static int fill(const struct takeover *t, struct restore *restore, int plan, int32_t partition,
-		int64_t committed, struct partition **ret)
+/* What the threads of a take-over share. */
+struct crew {
+	const struct takeover *t;
+	struct takeover_job *jobs;
+	size_t jobs_n;
+	atomic_size_t next;
+	atomic_bool stop; /* one has failed */
+};
+
+static int fill(const struct crew *c, const struct partition_env *env, struct restore *restore,
+		int plan, struct takeover_job *job)
 {
 	bool output = plan == RESTORE_OTHER_RULES;
 	struct partition *p;
 	uint64_t events = 0;
-	int err = partition_new(t->env, partition, &p);
+	int err = partition_new(env, job->partition, &p);
 
 	if (err < 0)
 		return err;
-	err = output ? learn_revisions(t, partition, restore) : 0;
+	err = output ? learn_revisions(c->t, job->partition, restore) : 0;
 	if (err == 0)
 		err = restore_begin(restore, p, output);
 	if (err == 0)
-		err = replay(t, restore, p, committed, &events);
+		err = replay(c->t, restore, p, job->committed, &events);
 	if (err == 0)
-		err = mark_calls(t, p);
+		err = mark_calls(c->t, p);
 	if (err < 0) {
 		partition_free(p);
 		return err;
 	}
-	SLOG(SLOG_INFO, "partition taken over", SLOG_I("partition", partition),
+	p->env = c->t->env; /* the one it was made with ends with the thread */
+	SLOG(SLOG_INFO, "partition taken over", SLOG_I("partition", job->partition),
 	     SLOG_I("offset", p->next), SLOG_I("commit", p->n), SLOG_I("replayed", events),
 	     SLOG_I("other_rules", output));
 	if (restore_missing(restore))
 		SLOG(SLOG_WARN, "events of the replay are gone from the log, went on without them",
-		     SLOG_I("partition", partition), SLOG_I("events", restore_missing(restore)));
-	*ret = p;
+		     SLOG_I("partition", job->partition),
+		     SLOG_I("events", restore_missing(restore)));
+	job->ret = p;
 	return 0;
 }
 
 /* (1) to (4), once. Returns restore_plan's answer. */
-static int plan(const struct takeover *t, int32_t partition, struct restore *r,
-		int64_t *ret_committed, const char **why)
+static int plan(const struct takeover *t, struct takeover_job *job, struct restore *r)
 {
-	int err = read_on_committed(t->worker, TOPIC_EVENTS, partition, t->stop, ret_committed);
+	int err = 0;
 
+	if (!job->committed_known)
+		err = read_on_committed(t->worker, TOPIC_EVENTS, job->partition, t->stop,
+					&job->committed);
+	job->committed_known = false;
 	if (err < 0) {
-		*why = "the committed offset cannot be read";
+		job->why = "the committed offset cannot be read";
 		return err;
 	}
-	err = takeover_read_state(t->log, partition, t->stop, r);
+	err = takeover_read_state(t->log, job->partition, t->stop, r);
 	if (err < 0) {
-		*why = "topic state cannot be read";
+		job->why = "topic state cannot be read";
 		return err;
 	}
-	return restore_plan(r, *ret_committed, &t->env->fingerprint, why);
+	return restore_plan(r, job->committed, &t->env->fingerprint, &job->why);
 }
 
-static int try_once(const struct takeover *t, int32_t partition, struct partition **ret,
-		    const char **why)
+static int try_once(const struct crew *c, const struct partition_env *env, struct takeover_job *job)
 {
 	struct restore *r = restore_new();
-	int64_t committed;
 	int rc;
 
 	if (!r)
 		return -ENOMEM;
-	*why = "memory is missing";
-	rc = plan(t, partition, r, &committed, why);
+	job->why = "memory is missing";
+	rc = plan(c->t, job, r);
 	if (rc >= 0) {
-		*why = "the replay failed";
-		rc = fill(t, r, rc, partition, committed, ret);
+		job->why = "the replay failed";
+		rc = fill(c, env, r, rc, job);
 	}
 	restore_free(r);
 	return rc;
 }
 
-int takeover(const struct takeover *t, int32_t partition, struct partition **ret, const char **why)
+static int take_over_one(struct crew *c, const struct partition_env *env, struct takeover_job *job)
 {
 	int64_t began_us = clock_mono_us();
 	int rc = -ECANCELED;
 
-	*why = "stopped";
-	for (int i = 0; i < TAKEOVER_TRIES && !stopped(t->stop); i++) {
+	job->why = "stopped";
+	for (int i = 0; i < TAKEOVER_TRIES && !stopped(c->t->stop) && !stopped(&c->stop); i++) {
 		if (i > 0)
 			pause_ms(PAUSE_MS);
-		rc = try_once(t, partition, ret, why);
+		rc = try_once(c, env, job);
 		if (rc != -ESTALE && rc != -EBADMSG && rc != -EPROTO)
 			break;
 	}
 	if (rc == 0)
 		series_observe_us(metric(M_TAKEOVER_SECONDS, NULL, NULL),
 				  clock_mono_us() - began_us);
+	return rc;
+}
+
+/* A thread's function, also run by the caller. Parsers have one owner, so each has an env. */
+static void *take_over_some(void *arg)
+{
+	struct crew *c = arg;
+	struct partition_env env;
+	int err = partition_env_init(&env, c->t->env->cfg);
+
+	for (size_t i; (i = atomic_fetch_add(&c->next, 1)) < c->jobs_n;) {
+		struct takeover_job *job = &c->jobs[i];
+
+		job->why = "memory is missing";
+		job->rc = err < 0 ? err : take_over_one(c, &env, job);
+		if (job->rc < 0)
+			atomic_store(&c->stop, true);
+	}
+	if (err == 0)
+		partition_env_fini(&env);
+	return NULL;
+}
+
+/* The first one that failed by itself; without it the first that was stopped for it. */
+static int first_error(const struct takeover_job *jobs, size_t jobs_n)
+{
+	int stopped_rc = 0;
+
+	for (size_t i = 0; i < jobs_n; i++) {
+		if (jobs[i].rc < 0 && jobs[i].rc != -ECANCELED)
+			return jobs[i].rc;
+		stopped_rc = MIN(stopped_rc, jobs[i].rc);
+	}
+	return stopped_rc;
+}
+
+int takeover(const struct takeover *t, struct takeover_job *jobs, size_t jobs_n)
+{
+	struct crew c = { .t = t, .jobs = jobs, .jobs_n = jobs_n };
+	pthread_t threads[TAKEOVER_THREADS - 1];
+	size_t threads_n = 0;
+	int rc;
+
+	while (threads_n + 1 < MIN(jobs_n, TAKEOVER_THREADS) &&
+	       pthread_create(&threads[threads_n], NULL, take_over_some, &c) == 0)
+		threads_n++;
+	take_over_some(&c);
+	while (threads_n > 0)
+		pthread_join(threads[--threads_n], NULL);
+	rc = first_error(jobs, jobs_n);
+	for (size_t i = 0; i < jobs_n && rc < 0; i++) {
+		partition_free(jobs[i].ret);
+		jobs[i].ret = NULL;
+	}
 	return rc;
 }

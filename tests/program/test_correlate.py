@@ -147,6 +147,26 @@ class TwoCorrelators(unittest.TestCase):
             office.ready("one", "two")
 
 
+class Places(unittest.TestCase):
+    """A member has a name: it takes its own place again after a crash, and gives it up when it ends."""
+
+    def test_killed_and_back_before_its_session_is_over(self) -> None:
+        with started("correlate", session_ms=60_000, partitions=2) as (office, reader, feed):
+            feed.send(stream(seeded(), 20))
+            until("records", 30, lambda: len(reader.calls()) == 20)
+            office.processes["correlate"].kill()
+            office.role("correlate")
+            office.ready("correlate", seconds=30)
+            feed.send(stream(seeded(), 20, "later"))
+            finish(office, reader, feed, 30)
+
+    def test_one_that_ends_in_order_is_not_waited_for(self) -> None:
+        with started("one", "two", session_ms=60_000, partitions=2) as (office, reader, feed):
+            self.assertEqual(0, office.processes["one"].stop())
+            feed.send(stream(seeded(), 20))
+            finish(office, reader, feed, 30)
+
+
 class Timers(unittest.TestCase):
     """Time-outs fire on the clock also where nothing arrives."""
 

@@ -154,6 +154,13 @@ static int set_property(rd_kafka_conf_t *conf, const struct cfg_pair *pair, stru
 	}
 }
 
+void kafka_conf_try(rd_kafka_conf_t *conf, const char *key, const char *value)
+{
+	char text[ERROR_STRING_SIZE];
+
+	(void)rd_kafka_conf_set(conf, key, value, text, sizeof(text));
+}
+
 static int fill(const struct kafka *k, const struct kafka_setting *settings, struct buf *problem,
 		rd_kafka_conf_t *conf)
 {
@@ -165,6 +172,8 @@ static int fill(const struct kafka *k, const struct kafka_setting *settings, str
 
 	if (r == 0)
 		r = set_all(conf, common, problem);
+	/* A full local queue is looked at again soon; librdkafka before 2.2 waits for a second. */
+	kafka_conf_try(conf, "fetch.queue.backoff.ms", "10");
 	if (r == 0)
 		r = set_all(conf, settings, problem);
 	for (size_t i = 0; r == 0 && i < k->cfg->kafka.properties_n; i++)

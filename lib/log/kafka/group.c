@@ -235,6 +235,7 @@ static void forget(struct worker *w, const struct log_part *parts, size_t n)
 static void go(struct worker *w, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list)
 {
 	bool lost = rd_kafka_assignment_lost(rk);
+	int64_t began_ms = clock_mono_ms();
 	size_t n = 0;
 	struct log_part *parts = parts_of(w, list, true, &n);
 
@@ -242,6 +243,8 @@ static void go(struct worker *w, rd_kafka_t *rk, rd_kafka_topic_partition_list_t
 		die(w, -ENOMEM);
 	if (n > 0 || w->txn_open)
 		w->hooks.revoked(w->hooks.arg, parts, n, lost);
+	if (w->leave_by_ms) /* the time to leave is counted beside the hook */
+		w->leave_by_ms += clock_mono_ms() - began_ms;
 	end_open(w);
 	if (parts)
 		forget(w, parts, n);

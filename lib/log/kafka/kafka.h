@@ -55,6 +55,8 @@ struct kafka_setting {
  */
 CHECKED int kafka_conf_new(const struct kafka *k, const struct kafka_setting *settings,
 			   struct buf *problem, rd_kafka_conf_t **ret);
+/* A setting that older clients lack, or do not take: then it stays as it is. */
+void kafka_conf_try(rd_kafka_conf_t *conf, const char *key, const char *value);
 /* Takes conf, also on error. 0 or -EINVAL (logged). */
 CHECKED int kafka_handle_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **ret);
 /* The handle for questions; NULL when it cannot be made (logged). Thread: any. */

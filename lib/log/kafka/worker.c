@@ -13,9 +13,10 @@
 #include "base/slog.h"
 #include "log/kafka/worker.h"
 
-#define LEAVE_SPARE_MS 1000 /* of WORKER_LEAVE_MS, when the join takes long */
-#define SEEK_MS        5000
-#define SEEK_AGAIN     20000 /* us; a partition that has just come cannot be moved yet */
+#define LEAVE_SPARE_MS  1000 /* of WORKER_LEAVE_MS, when the join takes long */
+#define MEMBER_NAME_MAX 249  /* Kafka's limit */
+#define SEEK_MS         5000
+#define SEEK_AGAIN      20000 /* us; a partition that has just come cannot be moved yet */
 
 /* ---- places ---- */
 
@@ -62,7 +63,21 @@ int64_t worker_deadline(const struct worker *w, int64_t ms)
 
 /* ---- made ---- */
 
-static int make_consumer(struct worker *w, const char *role)
+/*
+ * A member with a name takes its own place when it comes back after a crash: nobody waits until the
+ * dead one's session is over. It still leaves when it ends in order (leave). What Kafka would not
+ * take as a name goes without.
+ */
+static bool is_member_name(const char *text)
+{
+	static const char allowed[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	size_t n = strlen(text);
+
+	return n < MEMBER_NAME_MAX && strspn(text, allowed) == n;
+}
+
+static int make_consumer(struct worker *w, const char *role, const char *transactional_id)
 {
 	char group[KAFKA_NAME_SIZE], bytes[16];
 	const struct kafka_setting settings[] = {
@@ -73,7 +88,9 @@ static int make_consumer(struct worker *w, const char *role)
 		{ "enable.auto.offset.store", "false" },
 		{ "enable.partition.eof", "true" },
 		{ "auto.offset.reset", "earliest" },
-		{ "session.timeout.ms", "10000" },
+		/* The least that a broker takes by default: a machine that died is missed as soon
+		 * as can be. A pause that is longer costs a take-over and nothing else. */
+		{ "session.timeout.ms", "6000" },
 		{ "heartbeat.interval.ms", "1000" },
 		/* Taking partitions over runs inside a poll and may wait for transactions. */
 		{ "max.poll.interval.ms", "300000" },
@@ -95,6 +112,9 @@ static int make_consumer(struct worker *w, const char *role)
 	r = kafka_conf_new(w->k, settings, NULL, &conf);
 	if (r < 0)
 		return r;
+	w->named = is_member_name(transactional_id);
+	if (w->named)
+		kafka_conf_try(conf, "group.instance.id", transactional_id);
 	rd_kafka_conf_set_rebalance_cb(conf, worker_on_rebalance);
 	rd_kafka_conf_set_opaque(conf, w);
 	r = kafka_handle_new(RD_KAFKA_CONSUMER, conf, &w->consumer);
@@ -156,7 +176,7 @@ int kafka_worker_new(struct log *log, const char *role, const char *transactiona
 		w->topics[i] = topics[i];
 		kafka_topic_name(w->k, topics[i], w->names[i]);
 	}
-	r = make_consumer(w, role);
+	r = make_consumer(w, role, transactional_id);
 	if (r == 0)
 		r = make_producer(w, transactional_id);
 	if (r < 0) {
@@ -408,6 +428,27 @@ static void finish_joining(struct worker *w)
 	}
 }
 
+/*
+ * A named member that closes stays in the group until its session is over: for one that crashed and
+ * comes back that is the point, for one that ends in order it must not be. Its subscription given
+ * up first makes it leave at once; the client forgets its id with the request to leave.
+ */
+static void give_up_place(struct worker *w)
+{
+	int64_t until_ms = w->leave_by_ms - LEAVE_SPARE_MS;
+	bool member = rd_kafka_unsubscribe(w->consumer) == RD_KAFKA_RESP_ERR_NO_ERROR;
+
+	while (member && clock_mono_ms() < until_ms) {
+		rd_kafka_message_t *m = rd_kafka_consumer_poll(w->consumer, 20);
+		char *id = rd_kafka_memberid(w->consumer);
+
+		member = id && *id;
+		rd_kafka_mem_free(w->consumer, id);
+		if (m)
+			rd_kafka_message_destroy(m);
+	}
+}
+
 /* Messages that were on their way come here too and are dropped. */
 static void serve_leaving(struct worker *w, rd_kafka_event_t *event)
 {
@@ -451,6 +492,8 @@ void kafka_worker_free(struct log_worker *base)
 	kafka_msg_done(base);
 	w->leave_by_ms = clock_mono_ms() + WORKER_LEAVE_MS;
 	finish_joining(w);
+	if (w->joined && w->named && !w->stuck)
+		give_up_place(w);
 	if (w->joined)
 		left = leave(w);
 	if (w->txn_open && kafka_txn_abort(base) < 0)

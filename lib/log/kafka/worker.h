@@ -35,6 +35,7 @@ struct worker {
 	rd_kafka_topic_t *out[TOPICS_N];
 	rd_kafka_message_t *msg; /* that the role holds */
 	bool fenced_others, joined, txn_open;
+	bool named;          /* a static member of the group */
 	bool placed;         /* the group has told its first assignment, if an empty one */
 	bool stuck;          /* while leaving: it waits for that assignment */
 	int verdict;         /* of what happened inside a callback; the running poll returns it */

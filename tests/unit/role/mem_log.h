@@ -207,8 +207,11 @@ static inline int mem_worker_new(struct log *log, const char *role, const char *
 static inline int mem_assign(struct mem_worker *w)
 {
 	struct log_part part = { TOPIC_EVENTS, MEM_PARTITION, w->m->committed };
-	int rc = w->hooks.assigned(w->hooks.arg, &part, 1);
+	int rc;
 
+	while (mem_fails_now(w->m, &w->m->fail_committed))
+		; /* asked until it is known */
+	rc = w->hooks.assigned(w->hooks.arg, &part, 1);
 	if (rc < 0)
 		return rc;
 	w->assigned = true;

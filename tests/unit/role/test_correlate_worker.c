@@ -496,11 +496,41 @@ static void a_takeover_stops_when_it_is_told_to(void **state)
 	struct state *s = *state;
 	atomic_bool told = true;
 	struct takeover t = { &s->f.log, NULL, &s->c.env, &told };
-	struct partition *p;
-	const char *why;
+	struct takeover_job job = { .partition = INDEX };
 
-	assert_int_equal(-ECANCELED, takeover(&t, INDEX, &p, &why));
-	assert_string_equal("stopped", why);
+	assert_int_equal(-ECANCELED, takeover(&t, &job, 1));
+	assert_string_equal("stopped", job.why);
+	assert_null(job.ret);
+}
+
+/* The log has one partition; the others are as if they were empty. */
+static void takeovers_side_by_side_are_all_or_none(void **state)
+{
+	struct state *s = *state;
+	atomic_bool told = false;
+	static const enum topic topics[] = { TOPIC_EVENTS };
+	const struct log_worker_hooks hooks = { NULL, NULL, NULL };
+	struct takeover t = { &s->f.log, NULL, &s->c.env, &told };
+	struct takeover_job jobs[3 * TAKEOVER_THREADS];
+
+	assert_int_equal(0, log_worker_new(t.log, "correlate", "id", topics, 1, &hooks, &t.worker));
+	for (int bad = 0; bad < 2; bad++) {
+		for (size_t i = 0; i < ARRAY_LEN(jobs); i++)
+			jobs[i] = (struct takeover_job){ .partition = (int32_t)i,
+							 .committed_known = true,
+							 .committed = LOG_BEGIN };
+		if (bad) /* an offset without a journal */
+			jobs[5].committed = 7;
+		s->f.committed = 7;
+		assert_int_equal(bad ? -ESTALE : 0, takeover(&t, jobs, ARRAY_LEN(jobs)));
+		for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
+			assert_true(bad ? !jobs[i].ret : jobs[i].ret->index == (int32_t)i);
+			assert_true(bad || jobs[i].ret->env == &s->c.env);
+			partition_free(jobs[i].ret);
+		}
+	}
+	assert_string_equal("an offset is committed, but there is no journal", jobs[5].why);
+	log_worker_free(t.worker);
 }
 
 #define WITH_LOG(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -530,6 +560,7 @@ int main(void)
 		WITH_LOG(a_reset_that_is_refused_is_told),
 		WITH_LOG(other_rules_give_next_revisions),
 		WITH_LOG(a_takeover_stops_when_it_is_told_to),
+		WITH_LOG(takeovers_side_by_side_are_all_or_none),
 	};
 	size_t n = 8;
 
