@@ -1,0 +1,33 @@
+/*
+ * plan.h - what a seed decides before a life begins
+ */
+#ifndef CS_SIM_PLAN_H
+#define CS_SIM_PLAN_H
+
+#include "base/cfg.h"
+#include "disk.h"
+#include "log/mem/memlog.h"
+
+#define RULES_N 2 /* settings that decide records, to start with one and go on with another */
+
+struct plan {
+	size_t calls_n;
+	unsigned correlators;
+	struct cfg cfg[RULES_N];
+	struct memlog_settings settings;
+	struct memlog_faults log_faults;
+	struct disk_faults disk_faults;
+	uint64_t disk_bytes, segment_bytes;
+	uint32_t kill_rate; /* at each point, per million */
+	/* how often the operator does something, per million turns of 50 ms */
+	uint32_t kill, stop, freeze, power_cut, damage, clock_step, rules, kick, rebalance, fence,
+	    foreign, compact, away, disk_full;
+	int64_t gap_us_max; /* between two requests of a call */
+	bool late;          /* calls leave the table soon */
+};
+
+/* Draws it. base is borrowed, and what the configs point to. */
+void plan_make(const struct cfg *base, struct plan *ret);
+void plan_free(struct plan *p);
+
+#endif
