@@ -106,7 +106,7 @@ static int help(struct parser *p)
 {
 	const struct cmd *cmd;
 
-	if (p->at == p->end) {
+	if (p->at == p->end || is(*p->at, "--help") || is(*p->at, "-h")) {
 		help_all();
 		return EXIT_DONE;
 	}

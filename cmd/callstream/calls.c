@@ -51,12 +51,7 @@ static long long seconds_of(const json_t *record, const char *key)
 	return json_integer_value(json_object_get(record, key)) / 1000;
 }
 
-static json_t *parse(struct slice json)
-{
-	json_error_t error;
-
-	return json_loadb(json.p ? json.p : "", json.n, JSON_REJECT_DUPLICATES, &error);
-}
+#define RECORD_SCHEMA "callstream.call/1"
 
 /* ---- tail ---- */
 
@@ -77,14 +72,11 @@ static bool print_head(struct tail *tail)
 	return scan_print_row(&tail->row);
 }
 
-static int print_record(struct tail *tail, struct slice json)
+static bool print_record(struct tail *tail, const json_t *record)
 {
-	json_t *record = parse(json);
 	char talk[24], revision[24];
 	bool written;
 
-	if (!record)
-		return 0; /* no record of ours */
 	snprintf(talk, sizeof(talk), "%llds", seconds_of(record, "talk_ms"));
 	snprintf(revision, sizeof(revision), "%lld",
 		 (long long)json_integer_value(json_object_get(record, "revision")));
@@ -93,20 +85,19 @@ static int print_record(struct tail *tail, struct slice json)
 		   text_of(record, "direction"), text_of(record, "outcome"),
 		   text_of(record, "line"), contact_of(record), person_of(record, "employee"), talk,
 		   revision);
-	written = written && scan_print_row(&tail->row);
-	json_decref(record);
-	return written ? 0 : -EPIPE;
+	return scan_print_row(&tail->row) && written;
 }
 
 static int on_finished(void *arg, const struct log_msg *msg)
 {
 	struct tail *tail = arg;
+	json_t *record = msg->tombstone ? NULL : scan_parse(msg->value, RECORD_SCHEMA);
+	bool written = true;
 
-	if (msg->tombstone)
-		return 0;
-	if (tail->json)
-		return scan_print(msg->value) ? 0 : -EPIPE;
-	return print_record(tail, msg->value);
+	if (record)
+		written = tail->json ? scan_print(msg->value) : print_record(tail, record);
+	json_decref(record);
+	return written ? 0 : -EPIPE;
 }
 
 static int run_tail(const struct cmd_args *args)
@@ -188,9 +179,22 @@ static int read_id(const char *text, struct show *show)
 	return 0;
 }
 
+static bool is_record(struct slice json)
+{
+	json_t *record = scan_parse(json, RECORD_SCHEMA);
+	bool is = record != NULL;
+
+	json_decref(record);
+	return is;
+}
+
 static int keep_revision(struct show *show, struct slice json)
 {
-	char **revisions = realloc(show->revisions, (show->revisions_n + 1) * sizeof(*revisions));
+	char **revisions;
+
+	if (!is_record(json))
+		return 0;
+	revisions = realloc(show->revisions, (show->revisions_n + 1) * sizeof(*revisions));
 
 	if (!revisions)
 		return -ENOMEM;
@@ -343,7 +347,7 @@ static void write_found(const struct show *show, struct buf *out)
 
 static void print_pretty(const char *json)
 {
-	json_t *value = json ? parse(slice_of(json)) : NULL;
+	json_t *value = json ? scan_parse(slice_of(json), RECORD_SCHEMA) : NULL;
 
 	if (value)
 		json_dumpf(value, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);

@@ -69,13 +69,9 @@ static int print_letter(struct dead *dead, const json_t *letter, struct slice js
 static int on_letter(void *arg, const struct log_msg *msg)
 {
 	struct dead *dead = arg;
-	json_error_t error;
-	json_t *letter;
+	json_t *letter = msg->tombstone ? NULL : scan_parse(msg->value, "callstream.dead/1");
 	int err = 0;
 
-	if (msg->tombstone)
-		return 0;
-	letter = json_loadb(msg->value.p, msg->value.n, 0, &error);
 	if (letter && is_wanted(dead, letter, msg->key)) {
 		dead->found++;
 		err = print_letter(dead, letter, msg->value);

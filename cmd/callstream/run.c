@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "base/addr.h"
 #include "base/clock.h"
 #include "base/metric.h"
 #include "base/nearest.h"
@@ -71,8 +72,15 @@ static int choose(const struct cmd_args *args, const struct cfg *cfg, struct cho
 	return 0;
 }
 
-static int check_names(const struct cmd_args *args)
+static int check_usage(const struct cmd_args *args)
 {
+	const char *admin = cmd_opt(args, "--admin");
+	struct sockaddr_storage ss;
+	socklen_t n;
+
+	if (admin && addr_listen_read(slice_of(admin), &ss, &n))
+		return cmd_fail(EXIT_WRONG_USAGE,
+				"--admin %s: ADDRESS:PORT like 127.0.0.1:9090 wanted", admin);
 	for (size_t i = 0; i < args->words_n; i++) {
 		if (!role_find(slice_of(args->words[i])))
 			return unknown_role(args->words[i]);
@@ -300,14 +308,14 @@ static int run(const struct cmd_args *args)
 {
 	struct cfg *cfg = NULL;
 	struct choice choice;
-	int code = check_names(args);
+	int code = check_usage(args);
 
+	block_signals();
 	if (!code)
 		code = load(args, &cfg);
 	if (!code)
 		code = choose(args, cfg, &choice);
 	if (!code) {
-		block_signals();
 		raise_files_limit();
 		metric_set(M_BUILD_INFO, CALLSTREAM_VERSION, NULL, 1);
 		code = serve(&choice, cfg);

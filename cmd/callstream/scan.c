@@ -1,6 +1,7 @@
 #include "scan.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,18 +12,22 @@
 #define POLL_MS     200
 #define PROGRESS_MS 300
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted, reading, code_at_once;
 
+/* Before the reading begins the client may wait for a broker that is away, and nothing is lost. */
 static void on_signal(int number)
 {
 	(void)number;
+	if (!reading)
+		_exit(code_at_once);
 	interrupted = 1;
 }
 
-static void catch_signals(void)
+static void catch_signals(const struct scan *scan)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 
+	code_at_once = scan->follow ? EXIT_DONE : EXIT_WRONG_INPUT;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 }
@@ -122,7 +127,8 @@ static int read_topics(struct log *log, const struct scan *scan)
 				 clock_mono_ms() + SCAN_ANSWER_MS, &reader);
 
 	if (err)
-		return interrupted ? 1 : of_reader(err);
+		return of_reader(err);
+	reading = 1;
 	err = read_on(reader, scan, &progress);
 	progress_end(&progress);
 	log_reader_free(reader);
@@ -140,10 +146,12 @@ int scan_run(const struct cfg *cfg, const struct scan *scan)
 		buf_fini(&problem);
 		return EXIT_WRONG_INPUT;
 	}
-	catch_signals();
+	catch_signals(scan);
 	err = read_topics(log, scan);
 	log_close(log);
 	buf_fini(&problem);
+	if (interrupted && !scan->follow)
+		return cmd_fail(EXIT_WRONG_INPUT, "interrupted, not everything was read");
 	return err < 0 ? explain(err, scan) : EXIT_DONE;
 }
 
@@ -155,6 +163,18 @@ int scan_setup(const struct cmd_args *args, struct cfg **ret_cfg, int64_t *ret_f
 		return cmd_fail(EXIT_WRONG_USAGE, "--since: \"%s\" is no time and no duration",
 				since);
 	return cmd_load_config(args, ret_cfg);
+}
+
+json_t *scan_parse(struct slice json, const char *schema)
+{
+	json_error_t error;
+	json_t *value = json_loadb(json.p ? json.p : "", json.n, JSON_REJECT_DUPLICATES, &error);
+	const char *is = json_string_value(json_object_get(value, "schema"));
+
+	if (is && strcmp(is, schema) == 0)
+		return value;
+	json_decref(value);
+	return NULL;
 }
 
 bool scan_print(struct slice line)

@@ -1,11 +1,13 @@
 /*
  * scan.h - a command reads topics: from a time on, with its progress on a terminal
  *
- * Kafka that does not answer ends it after SCAN_ANSWER_MS with exit 3. SIGINT and SIGTERM end a
- * scan as if there were nothing more, so what was found is still told.
+ * Kafka that does not answer ends it after SCAN_ANSWER_MS with exit 3. SIGINT and SIGTERM are the
+ * end of a scan that follows; one that does not is cut short then, which is said.
  */
 #ifndef CS_CMD_SCAN_H
 #define CS_CMD_SCAN_H
+
+#include <jansson.h>
 
 #include "cmd.h"
 #include "log/log.h"
@@ -37,6 +39,9 @@ int scan_setup(const struct cmd_args *args, struct cfg **ret_cfg, int64_t *ret_f
 		"--since", "TIME", "how far back: 90m, 24h, 7d or an ISO time (default 24h)",      \
 		    false                                                                          \
 	}
+
+/* What a topic should hold: a JSON object with this schema. NULL: someone else's message. */
+json_t *scan_parse(struct slice json, const char *schema);
 
 /* Writes a line to stdout; false when nobody reads it any more. */
 bool scan_print(struct slice line);

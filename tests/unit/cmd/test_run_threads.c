@@ -453,7 +453,7 @@ static const struct refused_row {
 	{ "no such role", NULL, "ingst", 2, "there is no role ingst, did you mean ingest?" },
 	{ "a later role", NULL, "board", 2, "role board is not in this version" },
 	{ "a role that nothing enables", NULL, "deliver", 1, "nothing in it enables role deliver" },
-	{ "no address", "nowhere", "ingest", 1, "cannot listen at the admin address" },
+	{ "no address", "nowhere", "ingest", 2, "--admin nowhere: ADDRESS:PORT like" },
 };
 
 static void refused(void **state)
