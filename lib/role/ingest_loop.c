@@ -58,12 +58,12 @@ static void refuse(struct ingest_loop *loop, struct exchange *x,
 	exchange_answer(x, status, buf_slice(&body), retry_s);
 }
 
-/* Whoever is not authentic may be told so only so often. */
+/* Whoever is not authentic may be told so only so often (rules.md 3: a 403 becomes 429). */
 static void refuse_stranger(struct ingest_loop *loop, struct exchange *x,
-			    const struct ingest_account *account, int status, const char *why)
+			    const struct ingest_account *account, const char *why)
 {
 	if (flood_allows(loop->in->flood, x->peer, clock_mono_ms()))
-		refuse(loop, x, account, status, why);
+		refuse(loop, x, account, 403, why);
 	else
 		refuse(loop, x, account, 429, "too many requests that are not authentic");
 }
@@ -216,8 +216,8 @@ static void answer_decoded(struct ingest_loop *loop, struct exchange *x,
 		accepted(loop, &p, res->reply);
 		break;
 	case DIALECT_REFUSED:
-		if (res->status == 403 || res->status == 404)
-			refuse_stranger(loop, x, account, res->status, res->why);
+		if (res->status == 403)
+			refuse_stranger(loop, x, account, res->why);
 		else
 			refuse(loop, x, account, res->status, res->why);
 		break;
@@ -240,7 +240,7 @@ void ingest_handle(void *arg, struct exchange *x)
 	struct dialect_result res;
 
 	if (!account) {
-		refuse_stranger(loop, x, NULL, 404, "not found");
+		refuse(loop, x, NULL, 404, "not found");
 		return;
 	}
 	memset(&res, 0, offsetof(struct dialect_result, ev));
