@@ -139,14 +139,17 @@ static int open_file(struct file *f)
 	return err;
 }
 
-/* Open, and still the file of that name. */
+/* Open, and still the file of that name. Whoever had the sink in between may have died in the
+ * middle of a line. */
 static int follow_name(struct file *f)
 {
 	struct stat st;
 
 	if (f->fd >= 0 && stat(f->cfg->path, &st) == 0 && st.st_dev == f->dev &&
-	    st.st_ino == f->ino)
+	    st.st_ino == f->ino) {
+		f->torn = ends_torn(f->fd, st.st_size);
 		return 0;
+	}
 	shut(f);
 	return open_file(f);
 }

@@ -373,6 +373,23 @@ static void a_torn_line_is_closed(void **state)
 	holds(f->file, "{\"a\":1}\n{\"to\n{\"a\":2}\n");
 }
 
+/* Another process had the sink meanwhile, and was killed while it wrote. */
+static void a_line_that_another_tore_is_closed(void **state)
+{
+	struct folder *f = *state;
+	FILE *file;
+
+	start(f);
+	append(f, "{\"a\":1}");
+	answers_wait(&f->answers, 1);
+	file = fopen(f->file, "ab");
+	fputs("{\"to", file);
+	fclose(file);
+	append(f, "{\"a\":2}");
+	answers_wait(&f->answers, 2);
+	holds(f->file, "{\"a\":1}\n{\"to\n{\"a\":2}\n");
+}
+
 static void a_moved_file_is_made_anew(void **state)
 {
 	struct folder *f = *state;
@@ -473,6 +490,7 @@ int main(void)
 		FILE_TEST(lines_in_order),
 		FILE_TEST(what_is_old_is_not_told),
 		FILE_TEST(a_torn_line_is_closed),
+		FILE_TEST(a_line_that_another_tore_is_closed),
 		FILE_TEST(a_moved_file_is_made_anew),
 		FILE_TEST(a_folder_that_went_away_is_tried_again),
 		FILE_TEST(a_full_disk_is_tried_again),
