@@ -142,7 +142,7 @@ static int step_what_wants(struct correlate_worker *w, const struct correlate_no
 
 		if (!p || can_wait(w, p))
 			continue;
-		s.clock_ms = partition_clock(p, lag_of(w, p), now->wall_ms);
+		s.clock_ms = partition_clock(p, lag_of(w, p), now->wall_ms, now->mono_ms);
 		if (partition_wants_step(p, s.clock_ms, now->mono_ms))
 			rc = step(w, p, &s, commit_n);
 	}
@@ -151,16 +151,17 @@ static int step_what_wants(struct correlate_worker *w, const struct correlate_no
 
 /* ---- when to look again ---- */
 
-static int64_t timer_wake_ms(struct correlate_worker *w, const struct partition *p,
+static int64_t timer_wake_ms(struct correlate_worker *w, struct partition *p,
 			     const struct correlate_now *now)
 {
-	int64_t due_ms = partition_due_ms(p);
+	int64_t due_ms = partition_due_ms(p), clock_ms;
 
 	if (due_ms == INT64_MAX)
 		return INT64_MAX;
 	if (lag_of(w, p) != 0)
 		return now->mono_ms + LOOK_AGAIN_MS;
-	return now->mono_ms + MAX(due_ms - now->wall_ms, 0);
+	clock_ms = partition_clock(p, 0, now->wall_ms, now->mono_ms);
+	return now->mono_ms + MAX(due_ms - clock_ms, 0);
 }
 
 static int64_t checkpoint_due_ms(const struct correlate_worker *w, const struct partition *p)
@@ -174,7 +175,7 @@ static void plan_wake(struct correlate_worker *w, const struct correlate_now *no
 {
 	w->wake_ms = INT64_MAX;
 	for (size_t i = 0; i < w->parts_n; i++) {
-		const struct partition *p = w->parts[i];
+		struct partition *p = w->parts[i];
 
 		if (!p)
 			continue;
@@ -272,7 +273,7 @@ static int write_some(struct correlate_worker *w, const struct log_part *parts, 
 
 		if (!p || p->checkpoint.n == 0 || !among(parts, parts_n, p))
 			continue;
-		s.clock_ms = partition_clock(p, lag_of(w, p), now.wall_ms);
+		s.clock_ms = partition_clock(p, lag_of(w, p), now.wall_ms, now.mono_ms);
 		rc = step(w, p, &s, commit_n);
 	}
 	return rc;

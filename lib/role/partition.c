@@ -164,6 +164,13 @@ static void take_change(struct partition *p, const struct callev *ev, int change
 		tally_started(p->env->tally, ev->account);
 }
 
+/* From when its timers run: its append time, but where the log's clock was set back they would be
+ * over at once. */
+static int64_t arrival_ms(const struct partition *p, const struct log_msg *msg)
+{
+	return MAX(msg->append_ms, p->clock_ms);
+}
+
 static int apply_value(struct partition *p, const struct log_msg *msg)
 {
 	struct parse_error error;
@@ -176,7 +183,7 @@ static int apply_value(struct partition *p, const struct log_msg *msg)
 	}
 	if (rc < 0)
 		return rc;
-	rc = calltab_apply(p->tab, &ev, msg->append_ms, msg->value);
+	rc = calltab_apply(p->tab, &ev, arrival_ms(p, msg), msg->value);
 	if (rc == -ENOMEM)
 		return rc;
 	if (rc == -ENOSPC) {
@@ -214,9 +221,15 @@ int partition_apply(struct partition *p, const struct log_msg *msg)
 
 /* ---- the clock ---- */
 
-int64_t partition_clock(const struct partition *p, int64_t lag, int64_t wall_ms)
+int64_t partition_clock(struct partition *p, int64_t lag, int64_t wall_ms, int64_t mono_ms)
 {
-	return MAX(p->clock_ms, lag == 0 ? wall_ms : p->append_newest_ms);
+	int64_t log_ms = MAX(p->clock_ms, p->append_newest_ms);
+
+	if (log_ms != p->known_ms) {
+		p->known_ms = log_ms;
+		p->known_mono_ms = mono_ms;
+	}
+	return lag == 0 ? MAX(wall_ms, log_ms + (mono_ms - p->known_mono_ms)) : log_ms;
 }
 
 int64_t partition_due_ms(const struct partition *p)

@@ -62,6 +62,7 @@ struct partition {
 	int64_t clock_ms;         /* of the last step; never goes back */
 	int64_t now_ms;           /* of what is being done, for dead letters */
 	int64_t append_newest_ms; /* of the events applied */
+	int64_t known_ms, known_mono_ms; /* the newest time known of the log, and since when */
 	int64_t calls_offset;     /* the newest known that lies not above what n will write */
 	uint64_t events;          /* applied since it was taken over */
 	uint64_t events_batch;    /* since the last step */
@@ -85,9 +86,13 @@ void partition_free(struct partition *p);
  */
 CHECKED int partition_apply(struct partition *p, const struct log_msg *msg);
 
-/* What the clock of a partition says: wall_ms without lag, else the newest append time applied;
- * never less than before. lag below 0 is unknown, taken as lag. */
-int64_t partition_clock(const struct partition *p, int64_t lag, int64_t wall_ms);
+/*
+ * What the clock of a partition says: with lag the newest append time applied, without lag wall_ms.
+ * It is never less than before, and without lag never stands still: where the log's time is ahead
+ * of the wall (a clock was set), it goes on from there at the pace of mono_ms. lag below 0 is
+ * unknown, taken as lag.
+ */
+int64_t partition_clock(struct partition *p, int64_t lag, int64_t wall_ms, int64_t mono_ms);
 
 /* By the partition's clock: when a step has something to do; INT64_MAX when only events can give
  * it something. */

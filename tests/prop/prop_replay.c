@@ -507,7 +507,7 @@ static void end_batch(struct world *w, struct partition *p)
 	if (chance(r, 30))
 		w->now_ms += (int64_t)below(r, chance(r, 10) ? 1200000 : 30000);
 	w->mono_ms += chance(r, 70) ? (int64_t)below(r, 500) : (int64_t)below(r, 40000);
-	clock_ms = partition_clock(p, chance(r, 50) ? 0 : 1, w->now_ms);
+	clock_ms = partition_clock(p, chance(r, 50) ? 0 : 1, w->now_ms, w->mono_ms);
 	w->ops[w->ops_n++] = (struct op){
 		w->events_n,
 		{ clock_ms, w->mono_ms, chance(r, 10) ? below(r, 20000) : 0 },

@@ -77,18 +77,42 @@ static void the_clock_is_the_walls_only_without_lag(void **state)
 {
 	struct state *s = *state;
 
-	assert_int_equal(T0, partition_clock(s->p, 0, T0));
-	assert_true(partition_clock(s->p, -1, T0) == TIME_NONE);
+	assert_int_equal(T0, partition_clock(s->p, 0, T0, 1000));
+	assert_true(partition_clock(s->p, -1, T0, 1000) == TIME_NONE);
 	feed(s->p, "1", CALLEV_CALL_STARTED);
 	feed(s->p, "1", CALLEV_LEG_RINGING);
-	assert_int_equal(T0 + 1, partition_clock(s->p, 5, T0 + 90000));
-	assert_int_equal(T0 + 1, partition_clock(s->p, -1, T0 + 90000));
-	assert_int_equal(T0 + 90000, partition_clock(s->p, 0, T0 + 90000));
+	assert_int_equal(T0 + 1, partition_clock(s->p, 5, T0 + 90000, 1000));
+	assert_int_equal(T0 + 1, partition_clock(s->p, -1, T0 + 90000, 1000));
+	assert_int_equal(T0 + 90000, partition_clock(s->p, 0, T0 + 90000, 1000));
 	step(s->p, 90000, 0);
-	assert_int_equal(T0 + 90000, partition_clock(s->p, 0, T0 + 100)); /* never back */
-	assert_int_equal(T0 + 90000, partition_clock(s->p, 5, T0 + 100));
+	assert_int_equal(T0 + 90000, partition_clock(s->p, 0, T0 + 100, 1000)); /* never back */
+	assert_int_equal(T0 + 90000, partition_clock(s->p, 5, T0 + 100, 1000));
 	step(s->p, 100, 1);
 	assert_int_equal(T0 + 90000, s->p->clock_ms);
+}
+
+/* The log's clock was set an hour ahead of ours, or ours behind it: nobody waits an hour. */
+static void the_clock_goes_on_where_the_log_is_ahead(void **state)
+{
+	struct state *s = *state;
+
+	feed(s->p, "1", CALLEV_CALL_STARTED);
+	assert_int_equal(T0, partition_clock(s->p, 0, T0 - 3600000, 1000));
+	assert_int_equal(T0 + 500, partition_clock(s->p, 0, T0 - 3599500, 1500));
+	assert_int_equal(T0, partition_clock(s->p, 3, T0 - 3599000, 2000));
+	step(s->p, 1000, 0);
+	assert_int_equal(T0 + 1000, partition_clock(s->p, 0, T0 - 3590000, 9000));
+	assert_int_equal(T0 + 3000, partition_clock(s->p, 0, T0 - 3588000, 11000));
+}
+
+/* And when it is set back again, what comes now does not seem to be an hour old. */
+static void timers_run_from_the_clock_where_the_log_was_set_back(void **state)
+{
+	struct state *s = *state;
+
+	step(s->p, 3600000, 0);
+	feed(s->p, "1", CALLEV_CALL_STARTED);
+	assert_true(partition_due_ms(s->p) > T0 + 3600000);
 }
 
 /* ---- dead letters ---- */
@@ -366,6 +390,8 @@ int main(void)
 		WITH_PARTITION(events_become_a_record_and_state),
 		WITH_PARTITION(an_offset_that_is_not_the_next_is_refused),
 		WITH_PARTITION(the_clock_is_the_walls_only_without_lag),
+		WITH_PARTITION(the_clock_goes_on_where_the_log_is_ahead),
+		WITH_PARTITION(timers_run_from_the_clock_where_the_log_was_set_back),
 		WITH_PARTITION(what_cannot_be_read_is_dead),
 		WITH_PARTITION(what_comes_after_its_call_has_left_is_late),
 		WITH_PARTITION(an_orphan_whose_call_never_comes_is_late),
@@ -375,7 +401,7 @@ int main(void)
 		cmocka_unit_test(a_message_too_large_leaves_word),
 		cmocka_unit_test(the_order_of_accounts_says_nothing),
 	};
-	size_t n = 11;
+	size_t n = 13;
 
 	for (size_t i = 0; i < ARRAY_LEN(fingerprint_cases); i++)
 		tests[n++] = (struct CMUnitTest){
