@@ -507,7 +507,7 @@ static void begin(const struct life_cfg *cfg)
 	choose_calls(cfg->calls_max);
 	check = (struct check_cfg){ .calls = l.calls,
 				    .calls_n = l.calls_n,
-				    .late_allowed = l.plan.late,
+				    .late_allowed = l.plan.late || l.plan.clock_step != 0,
 				    .more_revisions = l.plan.rules != 0 };
 	l.check = check_new(&check);
 	net_in_reset();
