@@ -88,6 +88,12 @@ int log_worker_new(struct log *log, const char *role, const char *transactional_
 	return log->ops->worker_new(log, role, transactional_id, topics, topics_n, hooks, ret);
 }
 
+void log_worker_heed(struct log_worker *w, const atomic_bool *stop)
+{
+	if (w->ops->worker_heed)
+		w->ops->worker_heed(w, stop);
+}
+
 int log_worker_poll(struct log_worker *w, int timeout_ms, struct log_msg *ret)
 {
 	return w->ops->worker_poll(w, timeout_ms, ret);

@@ -16,6 +16,8 @@
 #ifndef CS_LOG_LOG_H
 #define CS_LOG_LOG_H
 
+#include <stdatomic.h>
+
 #include "base/cfg.h"
 #include "base/slice.h"
 
@@ -121,6 +123,9 @@ struct log_worker_hooks {
 CHECKED int log_worker_new(struct log *log, const char *role, const char *transactional_id,
 			   const enum topic *topics, size_t topics_n,
 			   const struct log_worker_hooks *hooks, struct log_worker **ret);
+/* Once *stop is set, what a poll waits for is given up within a second or so: it is -ECANCELED
+ * then, also from the next ones. Before the first poll; stop outlives the worker. */
+void log_worker_heed(struct log_worker *w, const atomic_bool *stop);
 /*
  * The next message, at most timeout_ms away. 1 with *ret (valid until log_msg_done or the next
  * poll), 0 none, or a verdict. Hooks run in here, and may take longer than timeout_ms. Messages

@@ -28,6 +28,8 @@ struct log_ops {
 	int (*worker_new)(struct log *log, const char *role, const char *transactional_id,
 			  const enum topic *topics, size_t topics_n,
 			  const struct log_worker_hooks *hooks, struct log_worker **ret);
+	/* NULL: no poll waits for long */
+	void (*worker_heed)(struct log_worker *w, const atomic_bool *stop);
 	int (*worker_poll)(struct log_worker *w, int timeout_ms, struct log_msg *ret);
 	void (*msg_done)(struct log_worker *w);
 	int64_t (*worker_lag)(struct log_worker *w, enum topic topic, int32_t partition);

@@ -268,6 +268,7 @@ static int live(struct correlate_worker *w)
 			    &hooks, &w->worker);
 	if (rc < 0)
 		return rc;
+	log_worker_heed(w->worker, &w->stop);
 	rc = work(w);
 	w->broken = rc; /* what the hooks shall not try to commit any more */
 	log_worker_free(w->worker);

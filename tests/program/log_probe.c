@@ -347,6 +347,55 @@ static void pending(void)
 	log_close(log);
 }
 
+static void *stop_soon(void *arg)
+{
+	usleep(500000);
+	atomic_store((atomic_bool *)arg, true);
+	return NULL;
+}
+
+/* A worker whose partitions come, but not their offsets, can be told to end. */
+static void pending_stopped(void)
+{
+	struct log *log = open_ready();
+	rd_kafka_t *rk = raw_producer("probe-stopped", "60000");
+	struct mover m = { 0 };
+	int64_t began_ms = clock_mono_ms();
+	atomic_bool stop = false;
+	struct log_msg msg;
+	pthread_t thread;
+	int r;
+
+	raw_offsets(rk, 9, false);
+	start_mover(&m, log, "p");
+	log_worker_heed(m.w, &stop);
+	CHECK(pthread_create(&thread, NULL, stop_soon, &stop) == 0);
+	do
+		r = log_worker_poll(m.w, 100, &msg);
+	while ((r == 0 || r == -EAGAIN) && clock_mono_ms() - began_ms < 30000);
+	CHECK(r == -ECANCELED);
+	log_worker_free(m.w);
+	CHECK(m.assigned == 0);
+	pthread_join(thread, NULL);
+	rd_kafka_destroy(rk);
+	log_close(log);
+}
+
+/* For another test, whose prefix it takes: holds an offset of its correlators in a transaction
+ * until its input ends. */
+static void hold(void)
+{
+	rd_kafka_t *rk = raw_producer("probe-hold", "300000");
+	char c;
+
+	raw_offsets(rk, 0, false);
+	CHECK(write(1, "held\n", 5) == 5);
+	while (read(0, &c, 1) > 0)
+		;
+	rd_kafka_abort_transaction(rk, 10000);
+	rd_kafka_destroy(rk);
+}
+
 /* A process that is stopped with an open transaction until another has its partitions. */
 static int zombie_child(int ready_fd, int go_fd)
 {
@@ -741,14 +790,24 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } scenarios[] = {
-	{ "topics", topics },   { "topics-together", topics_together },
-	{ "policy", policy },   { "view", view },
-	{ "fencing", fencing }, { "pending", pending },
-	{ "zombie", zombie },   { "hooks", hooks },
-	{ "lag", lag },         { "reader", reader },
-	{ "pausing", pausing }, { "crowd", crowd },
-	{ "hurry", hurry },     { "tail", tail },
-	{ "outage", outage },   { "away", away },
+	{ "topics", topics },
+	{ "topics-together", topics_together },
+	{ "policy", policy },
+	{ "view", view },
+	{ "fencing", fencing },
+	{ "pending", pending },
+	{ "pending-stopped", pending_stopped },
+	{ "hold", hold },
+	{ "zombie", zombie },
+	{ "hooks", hooks },
+	{ "lag", lag },
+	{ "reader", reader },
+	{ "pausing", pausing },
+	{ "crowd", crowd },
+	{ "hurry", hurry },
+	{ "tail", tail },
+	{ "outage", outage },
+	{ "away", away },
 };
 
 int main(int argc, char **argv)
@@ -758,8 +817,11 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc >= 2 && cfg.kafka.brokers && i < ARRAY_LEN(scenarios); i++) {
 		if (strcmp(argv[1], scenarios[i].name) != 0)
 			continue;
-		snprintf(prefix, sizeof(prefix), "probe-%s-%s.", scenarios[i].name,
-			 argc > 2 ? argv[2] : "0");
+		if (scenarios[i].run == hold)
+			snprintf(prefix, sizeof(prefix), "%s", argc > 2 ? argv[2] : "");
+		else
+			snprintf(prefix, sizeof(prefix), "probe-%s-%s.", scenarios[i].name,
+				 argc > 2 ? argv[2] : "0");
 		scenarios[i].run();
 		printf("%s: as it should be\n", scenarios[i].name);
 		return 0;

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lib_cs import Office, callstream, get, until
+from lib_cs import BINARY, Office, callstream, get, until
 from lib_events import ACCOUNTS, Event, Feed, Reader, call, check, event, interleave, undisturbed
 
 LONG = bool(os.environ.get("CALLSTREAM_LONG"))
@@ -167,6 +168,29 @@ class Places(unittest.TestCase):
             finish(office, reader, feed, 30)
 
 
+class Stopped(unittest.TestCase):
+    """SIGTERM is heard whatever the process waits for."""
+
+    def test_while_offsets_lie_in_a_transaction(self) -> None:
+        with Office(session_ms=6000) as office:
+            office.write_config(ACCOUNTS)
+            office.role("correlate", "first")
+            office.ready("first")
+            self.assertEqual(0, office.processes["first"].stop())
+            words = [str(BINARY.with_name("log_probe")), "hold", office.prefix]
+            environment = {**os.environ, "CALLSTREAM_BROKERS": office.brokers}
+            with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as holder:
+                try:
+                    assert holder.stdout is not None
+                    self.assertEqual(b"held\n", holder.stdout.readline())
+                    process = office.role("correlate", "second")
+                    until("the wait", 30, lambda: "asking on" in process.tail())
+                    self.assertNotEqual(200, get(f"http://{office.admin['second']}/readyz")[0])
+                    self.assertEqual(0, process.stop(14))
+                finally:
+                    holder.kill()
+
+
 class Timers(unittest.TestCase):
     """Time-outs fire on the clock also where nothing arrives."""
 
@@ -281,8 +305,6 @@ class Reset(unittest.TestCase):
     @staticmethod
     def poison(office: Office) -> None:
         """Every journal entry away."""
-        import subprocess
-
         keys = "".join(f"j/{n}\t\n" for n in range(1000))
         words = ["kcat", "-P", "-Z", "-b", office.brokers, "-t", f"{office.prefix}state", "-p", "0", "-K", "\t"]
         subprocess.run(words, input=keys.encode(), check=True, timeout=30)

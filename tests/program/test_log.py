@@ -63,6 +63,10 @@ class Transactions(unittest.TestCase):
         """An offset in an open transaction never looks like none."""
         probe("pending")
 
+    def test_a_wait_for_pending_offsets_ends_when_told_to(self) -> None:
+        """A worker whose offsets are in a transaction for a minute ends within seconds."""
+        probe("pending-stopped")
+
     def test_zombie(self) -> None:
         """A process that slept while another took its partitions commits nothing."""
         probe("zombie")

@@ -76,6 +76,7 @@ const struct log_ops log_ops_kafka = {
 	.appender_queued = kafka_appender_queued,
 	.appender_free = kafka_appender_free,
 	.worker_new = kafka_worker_new,
+	.worker_heed = kafka_worker_heed,
 	.worker_poll = kafka_worker_poll,
 	.msg_done = kafka_msg_done,
 	.worker_lag = kafka_worker_lag,

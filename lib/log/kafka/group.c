@@ -10,6 +10,7 @@
 #include "log/kafka/worker.h"
 
 #define ASK_AGAIN_US 50000
+#define ASK_HOOK_MS  1000 /* one question before the hook: then it is seen whether to stop */
 
 static void die(struct worker *w, int verdict)
 {
@@ -35,10 +36,10 @@ static rd_kafka_resp_err_t ask_committed(struct worker *w, rd_kafka_topic_partit
  * it looks the same.
  */
 static int learn_committed(struct worker *w, rd_kafka_topic_partition_list_t *list,
-			   int64_t deadline_ms)
+			   int64_t deadline_ms, int64_t ask_ms, bool heed)
 {
-	for (;;) {
-		int left_ms = kafka_left_ms(deadline_ms, KAFKA_ASK_MS);
+	for (bool told = !heed;; told = true) {
+		int left_ms = kafka_left_ms(deadline_ms, ask_ms);
 		rd_kafka_resp_err_t err = ask_committed(w, list, left_ms);
 
 		if (!err)
@@ -47,6 +48,11 @@ static int learn_committed(struct worker *w, rd_kafka_topic_partition_list_t *li
 			return -EPIPE;
 		if (left_ms == 0)
 			return -EAGAIN;
+		if (heed && worker_stopped(w))
+			return -ECANCELED;
+		if (!told)
+			SLOG(SLOG_INFO, "committed offsets cannot be told yet, asking on",
+			     SLOG_T("code", rd_kafka_err2name(err)));
 		usleep(ASK_AGAIN_US);
 	}
 	for (int i = 0; i < list->cnt; i++) {
@@ -70,7 +76,7 @@ int kafka_committed(struct log_worker *base, enum topic topic, int32_t partition
 	if (!list)
 		return -ENOMEM;
 	rd_kafka_topic_partition_list_add(list, w->names[at], partition);
-	r = learn_committed(w, list, deadline_ms);
+	r = learn_committed(w, list, deadline_ms, KAFKA_ASK_MS, false);
 	if (r == 0)
 		*ret = list->elems[0].offset;
 	rd_kafka_topic_partition_list_destroy(list);
@@ -174,8 +180,11 @@ static int ask_role(struct worker *w, rd_kafka_topic_partition_list_t *list)
 {
 	struct log_part *parts;
 	size_t n;
-	int r = learn_committed(w, list, worker_deadline(w, WORKER_COMMITTED_MS));
+	int r = learn_committed(w, list, worker_deadline(w, WORKER_COMMITTED_MS), ASK_HOOK_MS,
+				true);
 
+	if (r == -ECANCELED)
+		return r;
 	if (r < 0) {
 		SLOG(SLOG_WARN, "committed offsets could not be learned, leaving the group");
 		return -EPIPE;

@@ -54,6 +54,11 @@ struct part *worker_part(struct worker *w, size_t at, int32_t partition)
 	return &v[partition];
 }
 
+bool worker_stopped(const struct worker *w)
+{
+	return w->stop && atomic_load(w->stop);
+}
+
 int64_t worker_deadline(const struct worker *w, int64_t ms)
 {
 	int64_t deadline_ms = clock_mono_ms() + ms;
@@ -288,6 +293,11 @@ static int take_verdict(struct worker *w)
 
 	w->verdict = 0;
 	return verdict;
+}
+
+void kafka_worker_heed(struct log_worker *base, const atomic_bool *stop)
+{
+	worker_of(base)->stop = stop;
 }
 
 int kafka_worker_poll(struct log_worker *base, int timeout_ms, struct log_msg *ret)

@@ -41,6 +41,7 @@ struct worker {
 	int verdict;         /* of what happened inside a callback; the running poll returns it */
 	int dead;            /* what every call returns from now on */
 	int64_t leave_by_ms; /* 0 before log_worker_free */
+	const atomic_bool *stop; /* NULL: nobody can ask for it */
 };
 
 static inline struct worker *worker_of(struct log_worker *w)
@@ -53,6 +54,7 @@ size_t worker_topic_at(const struct worker *w, enum topic topic);
 size_t worker_name_at(const struct worker *w, const char *name);
 /* Grows the table; NULL without memory. */
 struct part *worker_part(struct worker *w, size_t at, int32_t partition);
+bool worker_stopped(const struct worker *w);
 /* For bounded waits, also while leaving. */
 int64_t worker_deadline(const struct worker *w, int64_t ms);
 
@@ -66,6 +68,7 @@ CHECKED int worker_fence_others(struct worker *w, int timeout_ms);
 int kafka_worker_new(struct log *log, const char *role, const char *transactional_id,
 		     const enum topic *topics, size_t topics_n,
 		     const struct log_worker_hooks *hooks, struct log_worker **ret);
+void kafka_worker_heed(struct log_worker *w, const atomic_bool *stop);
 int kafka_worker_poll(struct log_worker *w, int timeout_ms, struct log_msg *ret);
 void kafka_msg_done(struct log_worker *w);
 int64_t kafka_worker_lag(struct log_worker *w, enum topic topic, int32_t partition);
