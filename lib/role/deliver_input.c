@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <yyjson.h>
 
-#include "base/clock.h"
 #include "role/deliver_priv.h"
 #include "wire/json_out.h"
 
@@ -26,7 +25,7 @@ static void bury_message(struct deliver_worker *w, const struct log_msg *msg, st
 {
 	struct buf original = BUF_EMPTY;
 	struct json_out j = jo_make(&original);
-	struct deadletter dead = { .reason = reason, .at_ms = clock_wall_ms() };
+	struct deadletter dead = { .reason = reason, .at_ms = deliver_now_ms(w) };
 
 	jo_begin_object(&j);
 	JO_PUT(&j, "topic", slice_of(topic_text(msg->topic)));
@@ -50,7 +49,7 @@ static void write_task(struct deliver_worker *w, const struct cfg_sink *sink,
 		.sink = slice_of(sink->name),
 		.call = record->id,
 		.revision = record->revision,
-		.at_ms = clock_wall_ms(),
+		.at_ms = deliver_now_ms(w),
 		.record = record->json,
 	};
 	struct outlet *outlet = outlets_find(w->cfg->outlets, task.sink);
@@ -111,7 +110,7 @@ static void accept_task(struct deliver_worker *w, const struct log_msg *msg)
 		bury_message(w, msg, SLICE("undecodable: no task"));
 		return;
 	}
-	change = ledger_accept(o->ledger, &task, msg->value, msg->offset, clock_wall_ms());
+	change = ledger_accept(o->ledger, &task, msg->value, msg->offset, deliver_now_ms(w));
 	if (change < 0)
 		w->err = change;
 }

@@ -547,11 +547,16 @@ int ledger_refill(struct ledger *l, const struct wanted *wanted, struct slice js
 
 /* ---- taking over ---- */
 
-/* A time far ahead is the work of a clock that was wrong. */
-static int64_t sane_time(const struct ledger *l, int64_t at_ms, int64_t now_ms)
+/* Whoever wrote it may have had another clock, but knew how long it has to wait: never longer. */
+static int64_t next_of(const struct ledger *l, const struct entry *e, int64_t now_ms)
 {
-	return MIN(at_ms == TIME_NONE ? now_ms : at_ms,
-		   now_ms + MAX(l->cfg.retry_max_ms, SINK_RETRY_AFTER_MAX_MS));
+	int64_t wait_max = MAX(l->cfg.retry_max_ms, SINK_RETRY_AFTER_MAX_MS), wait = wait_max;
+
+	if (e->next_at_ms == TIME_NONE)
+		return now_ms;
+	if (e->at_ms != TIME_NONE)
+		wait = MIN(MAX(e->next_at_ms - e->at_ms, (int64_t)0), wait_max);
+	return MIN(e->next_at_ms, now_ms + wait);
 }
 
 static int restore_waiting(struct ledger *l, const struct entry *e, int64_t offset, int64_t now_ms)
@@ -570,7 +575,7 @@ static int restore_waiting(struct ledger *l, const struct entry *e, int64_t offs
 	d->status = e->status;
 	d->ms = e->ms;
 	d->changed_at_ms = e->at_ms == TIME_NONE ? now_ms : e->at_ms;
-	d->next_at_ms = sane_time(l, e->next_at_ms, now_ms);
+	d->next_at_ms = next_of(l, e, now_ms);
 	lane_enter(d, DELIVERY_WAITING);
 	if (d->lane->bytes > l->cfg.lane_bytes_max && d->lane->heap_n > d->lane->concurrency)
 		park(d);

@@ -108,14 +108,22 @@ static int on_restore(void *arg, const struct log_msg *msg)
 {
 	struct owned_ledger *o = arg;
 	int err = ledger_restore(o->ledger, msg->key, msg->tombstone ? SLICE_NONE : msg->value,
-				 msg->offset, clock_wall_ms());
+				 msg->offset, deliver_now_ms(o->worker));
 
 	if (err == -EBADMSG) {
-		SLOG(SLOG_WARN, "ledger entry cannot be read, ignored", SLOG_S("key", msg->key),
-		     SLOG_I("partition", msg->partition), SLOG_I("offset", msg->offset));
+		o->foreign++;
 		return 0;
 	}
 	return err;
+}
+
+static void tell_foreign(const struct owned_ledger *o)
+{
+	if (!o->foreign)
+		return;
+	metric_add(M_LOG_ERRORS, "deliver", "no_ledger_entry", (int64_t)o->foreign);
+	SLOG(SLOG_WARN, "messages in topic deliveries are no entries, ignored",
+	     SLOG_I("partition", o->partition), SLOG_I("messages", (int64_t)o->foreign));
 }
 
 static int hold(struct deliver_worker *w, struct owned_ledger *o, int64_t tasks_next)
@@ -171,6 +179,7 @@ int deliver_restore_ledger(struct deliver_worker *w, int32_t partition, int64_t 
 		deliver_drop_ledger(w, partition);
 		return MIN(err, -1);
 	}
+	tell_foreign(o);
 	ledger_counts(o->ledger, &counts);
 	SLOG(SLOG_INFO, "partition taken over", SLOG_I("partition", partition),
 	     SLOG_I("waiting", counts.waiting + counts.parked),

@@ -7,14 +7,16 @@
 #include "role/deliver_ledger.h"
 #include "role/deliver_refill.h"
 #include "role/deliver_worker.h"
+#include "role/wall_clock.h"
 
 /* A partition of topic tasks that is ours. */
 struct owned_ledger {
 	struct deliver_worker *worker;
 	struct ledger *ledger;
 	int32_t partition;
-	uint64_t epoch; /* of this ledger; flights and refills of another one are ignored */
-	bool held;      /* until the tasks that were there at the take-over are read: */
+	uint64_t epoch;   /* of this ledger; flights and refills of another one are ignored */
+	uint64_t foreign; /* messages of its topic that are no entries */
+	bool held;        /* until the tasks that were there at the take-over are read: */
 	int64_t tasks_end, tasks_next; /* their end, and the next one to be read */
 };
 
@@ -39,12 +41,19 @@ struct deliver_worker {
 	int err;              /* why the open transaction cannot stand */
 	int64_t proven_ms;    /* when we knew last that the partitions are ours; 0: never */
 
+	struct wall_clock wall;
 	bool joined;
 	bool broken; /* what is in memory is of no use any more */
 	int64_t began_ms, gauges_ms;
 	uint64_t chance;
 	struct buf key, value;
 };
+
+/*
+ * Wall time that does not jump while this worker lives: by it deliveries become due and are given
+ * up. A clock that is set by hours lets nothing stand still, and nothing go at once.
+ */
+int64_t deliver_now_ms(struct deliver_worker *w);
 
 /* ---- deliver_txn.c: the transaction that is open ---- */
 

@@ -25,7 +25,7 @@ static void answer_without_sink(struct deliver_worker *w, struct ledger *l, stru
 	const struct sink_answer answer = { .verdict = SINK_RETRY, .reason = reason };
 
 	ledger_started(l, d);
-	ledger_answered(l, d, &answer, clock_wall_ms(), next_chance(w));
+	ledger_answered(l, d, &answer, deliver_now_ms(w), next_chance(w));
 }
 
 /* false: the sink takes nothing more now. */
@@ -78,7 +78,7 @@ static bool is_due(const struct deliver_worker *w, int64_t now_ms)
 
 void deliver_send_due(struct deliver_worker *w)
 {
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = deliver_now_ms(w);
 
 	if (w->err || !is_due(w, now_ms))
 		return;
@@ -143,7 +143,7 @@ void deliver_take_answers(struct deliver_worker *w)
 		if (o && o->epoch == flight->epoch) {
 			count_answer(flight);
 			ledger_answered(o->ledger, flight->delivery, &flight->answer,
-					clock_wall_ms(), next_chance(w));
+					deliver_now_ms(w), next_chance(w));
 			deliver_began(w);
 		}
 		outlets_done(w->cfg->outlets, flight);
@@ -175,7 +175,7 @@ static void take_refills(struct deliver_worker *w)
 		for (size_t i = 0; ours && i < batch->n; i++) {
 			int err = ledger_refill(o->ledger, &batch->wanted[i],
 						slice_make(batch->json[i], batch->json_n[i]),
-						clock_wall_ms());
+						deliver_now_ms(w));
 
 			if (err)
 				w->err = err;

@@ -137,7 +137,7 @@ int deliver_commit(struct deliver_worker *w)
 	int err;
 
 	for (size_t i = 0; i < w->ledgers_n; i++)
-		ledger_flush(w->ledgers[i]->ledger, clock_wall_ms());
+		ledger_flush(w->ledgers[i]->ledger, deliver_now_ms(w));
 	if (!w->txn_began_ms && !w->err)
 		return 0;
 	err = w->err ? w->err : add_ledgers(w);

@@ -20,6 +20,17 @@
 #define GAUGES_EVERY_MS 1000
 #define TOLD_MAX        50000u /* per partition and generation */
 
+int64_t deliver_now_ms(struct deliver_worker *w)
+{
+	bool stepped;
+	int64_t now_ms = wall_clock_read(&w->wall, clock_wall_ms(), clock_mono_ms(), &stepped);
+
+	if (stepped)
+		SLOG(SLOG_WARN, "wall clock was set, deliveries go on by the old time",
+		     SLOG_I("ahead_ms", clock_wall_ms() - now_ms));
+	return now_ms;
+}
+
 /* ---- partitions come and go ---- */
 
 /* An error leaves the group, so nothing that this handle could do later helps: whatever the error
@@ -157,9 +168,9 @@ static void set_gauges_when_due(struct deliver_worker *w)
 	}
 }
 
-static int poll_timeout(const struct deliver_worker *w)
+static int poll_timeout(struct deliver_worker *w)
 {
-	int64_t due_ms = INT64_MAX, now_ms = clock_wall_ms();
+	int64_t due_ms = INT64_MAX, now_ms = deliver_now_ms(w);
 
 	if (outlets_busy(w->cfg->outlets))
 		return POLL_FLYING_MS;
@@ -282,8 +293,10 @@ int deliver_worker_run(const struct deliver_worker_cfg *cfg)
 	if (!err)
 		err = log_worker_new(cfg->log, "deliver", cfg->transactional_id, topics,
 				     ARRAY_LEN(topics), &hooks, &w.log);
-	if (!err)
+	if (!err) {
+		log_worker_heed(w.log, cfg->closing);
 		err = work(&w);
+	}
 	w.broken = err != 0;
 	cfg->joined(cfg->arg, false);
 	end(&w);

@@ -569,7 +569,7 @@ static void a_wild_clock_does_not_make_it_wait_for_years(void **state)
 	answer(w, start(w, 1, NOW), SINK_RETRY, 500, NOW);
 	ledger_flush(w->l, NOW);
 	restart(w, NOW - 1000 * HOUR); /* what was written lies in the future now */
-	assert_true(ledger_next_due(w->l) <= NOW - 1000 * HOUR + HOUR);
+	assert_true(ledger_next_due(w->l) <= NOW - 1000 * HOUR + 1000); /* its own wait */
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
