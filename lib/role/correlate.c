@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "log/log.h"
 #include "role/correlate_worker.h"
+#include "role/instance.h"
 
 #define LEAVE_MS 2000 /* of the drain, kept for leaving the group */
 
@@ -27,53 +27,26 @@ static bool enabled(const struct cfg *cfg)
 	return cfg != NULL; /* always (rules.md 9) */
 }
 
-/* What stands behind the last colon of admin.listen; two processes that let the system choose their
- * port must not fence each other. */
-static void name_port(const struct cfg *cfg, char *out, size_t size)
-{
-	const char *colon = strrchr(cfg->admin_listen, ':');
-
-	if (colon && strcmp(colon, ":0") != 0)
-		snprintf(out, size, "%s", colon + 1);
-	else
-		snprintf(out, size, "pid%ld", (long)getpid());
-}
-
-static void name_instance(const struct cfg *cfg, char *out, size_t size)
-{
-	char host[128] = "localhost", port[32];
-
-	if (*cfg->correlate.instance) {
-		snprintf(out, size, "%s", cfg->correlate.instance);
-		return;
-	}
-	gethostname(host, sizeof(host) - 1);
-	name_port(cfg, port, sizeof(port));
-	snprintf(out, size, "%s-%s", host, port);
-}
-
-static int init_worker(struct correlate *c, unsigned i)
+static int init_worker(struct correlate *c, unsigned i, struct buf *problem)
 {
 	struct correlate_worker *w = &c->workers[i];
-	char instance[192];
+	int err = instance_id(c->cfg, "correlate", i, w->transactional_id, problem);
 
-	name_instance(c->cfg, instance, sizeof(instance));
+	if (err)
+		return err;
 	w->cfg = c->cfg;
 	w->log = c->log;
 	w->index = i;
 	snprintf(w->why, sizeof(w->why), "worker %u: not in the group yet", i);
-	if (snprintf(w->transactional_id, sizeof(w->transactional_id), "%scorrelate.%s.%u",
-		     c->cfg->kafka.topic_prefix, instance, i) >= (int)sizeof(w->transactional_id))
-		return -EINVAL;
 	pthread_mutex_init(&w->lock, NULL);
 	return 0;
 }
 
-static int start_workers(struct correlate *c)
+static int start_workers(struct correlate *c, struct buf *problem)
 {
 	for (unsigned i = 0; i < c->workers_n; i++) {
 		struct correlate_worker *w = &c->workers[i];
-		int err = init_worker(c, i);
+		int err = init_worker(c, i, problem);
 
 		if (err < 0)
 			return err;
@@ -110,7 +83,7 @@ static int start(const struct cfg *cfg, void **ret_state, struct buf *problem)
 	c->workers_n = n;
 	err = log_open(cfg, &c->log, problem);
 	if (err == 0)
-		err = start_workers(c);
+		err = start_workers(c, problem);
 	if (err < 0) {
 		if (problem->n == 0)
 			buf_add_text(problem, "the correlator's threads cannot be made");

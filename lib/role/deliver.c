@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/slog.h"
 #include "role/deliver_worker.h"
+#include "role/instance.h"
 #include "role/role.h"
 
 #define SETUP_MS         5000
@@ -19,7 +20,7 @@ struct deliver {
 	const struct cfg *cfg;
 	struct log *log;
 	struct outlets *outlets;
-	char transactional_id[256];
+	char transactional_id[INSTANCE_ID_MAX];
 	pthread_t thread;
 	atomic_bool closing;
 	_Atomic int64_t deadline_ms;
@@ -175,36 +176,6 @@ static void *run(void *arg)
 
 /* ---- start and end ---- */
 
-/* The port of the admin address tells processes of one host apart; where the system chooses it,
- * the process id does. */
-static void name_instance(const struct cfg *cfg, char *out, size_t size)
-{
-	const char *colon = strrchr(cfg->admin_listen, ':');
-	char host[128] = "localhost";
-
-	gethostname(host, sizeof(host) - 1);
-	if (*cfg->correlate.instance)
-		snprintf(out, size, "%s", cfg->correlate.instance);
-	else if (colon && strcmp(colon, ":0") != 0)
-		snprintf(out, size, "%s-%s", host, colon + 1);
-	else
-		snprintf(out, size, "%s-pid%ld", host, (long)getpid());
-}
-
-/* Stable over restarts, so that a new life fences the old one at once. */
-static int set_transactional_id(struct deliver *d, struct buf *problem)
-{
-	size_t size = sizeof(d->transactional_id);
-	char instance[192];
-
-	name_instance(d->cfg, instance, sizeof(instance));
-	if (snprintf(d->transactional_id, size, "%sdeliver.%s.0", d->cfg->kafka.topic_prefix,
-		     instance) < (int)size)
-		return 0;
-	buf_add_text(problem, "kafka.topic_prefix: too long for a transactional id");
-	return -EINVAL;
-}
-
 static void release(struct deliver *d)
 {
 	outlets_free(d->outlets);
@@ -242,7 +213,7 @@ static int start(const struct cfg *cfg, void **ret_state, struct buf *problem)
 	atomic_init(&d->deadline_ms, INT64_MAX);
 	make_lock(d);
 	set_status(d, false, "starting");
-	err = set_transactional_id(d, problem);
+	err = instance_id(cfg, "deliver", 0, d->transactional_id, problem);
 	if (!err)
 		err = outlets_new(cfg, &d->outlets, problem);
 	if (!err)
