@@ -159,8 +159,12 @@ static void write_head(struct json_out *j, const struct callev *ev)
 	write_list(j, SLICE("leg_ids"), ev->leg_ids, ev->leg_ids_n);
 	JO_KEY(j, "kind");
 	jo_text(j, slice_of(kinds[ev->kind]));
-	JO_PUT_TIME(j, "at", ev->at_ms);
+	JO_PUT_TIME(j, "at", callev_time(ev)); /* rules.md 1.2 */
 	JO_PUT_TIME(j, "received_at", ev->received_at_ms);
+	if (UNLIKELY(ev->at_ms == TIME_NONE && ev->received_at_ms != TIME_NONE)) {
+		JO_KEY(j, "timed");
+		jo_bool(j, false);
+	}
 	JO_PUT_INT(j, "seq", ev->seq);
 }
 

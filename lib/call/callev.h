@@ -89,8 +89,10 @@ struct callev {
 	size_t leg_ids_n;
 	enum callev_kind kind;
 	enum direction direction;
-	int64_t at_ms, received_at_ms; /* at absent: received_at counts, with note no_time */
-	int64_t seq;                   /* CALLEV_NO_NUMBER absent; sorts as 0 */
+	/* at absent: received_at counts, with note no_time; written as at, with "timed": false */
+	int64_t at_ms, received_at_ms;
+	bool untimed; /* as it was read; nobody else looks at it */
+	int64_t seq;  /* CALLEV_NO_NUMBER absent; sorts as 0 */
 	struct slice line, trunk;
 	struct contact contact;
 	struct person employee;

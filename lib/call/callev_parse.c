@@ -64,6 +64,7 @@ static const struct field fields[] = {
 	F("kind", KIND, kind),
 	F("at", TIME, at_ms),
 	F("received_at", TIME, received_at_ms),
+	F("timed", AUTHENTICATED, untimed),
 	F("seq", SEQ, seq),
 	F("direction", DIRECTION, direction),
 	F("line", TEXT, line),
@@ -615,6 +616,8 @@ int callev_parse(struct callev_parser *p, struct slice json, struct callev *ret,
 	if (wrong) /* a key lies in the reader's copy where it lay in the text */
 		return refuse(
 		    error, at ? (size_t)(unsafe_yyjson_get_str(at) - doc->str_pool) - 1 : 0, wrong);
+	if (UNLIKELY(ret->untimed && ret->received_at_ms != TIME_NONE))
+		ret->at_ms = TIME_NONE;
 	if (ret->kind == CALLEV_NOTE && (r.text || r.strangers))
 		return read_note(&r);
 	return 0;

@@ -68,7 +68,7 @@ class Decode(unittest.TestCase):
         else:
             self.assertEqual(0, code, where)
             raw = said.pop("raw")
-            self.assertEqual({**truth["event"], "received_at": received}, said, where)
+            self.assertEqual({"at": received, **truth["event"], "received_at": received}, said, where)
             self.assertEqual(request.body.decode(), raw.get("body", ""), where)
             self.assertNotIn("tok0", raw["path"] + raw.get("query", ""), where)
 

@@ -255,7 +255,7 @@ class _Call:
         )
         if any(row["state"] == "expected" for row in recordings):
             self.notes.add("recording_missing")
-        if any(not event.get("at") for event in self.events):
+        if any(not event.get("at") or event.get("timed") is False for event in self.events):
             self.notes.add("no_time")
         if self.direction is None:
             self.open.add("direction")

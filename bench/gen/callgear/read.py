@@ -188,6 +188,8 @@ class _Reader:
         }
         event.update(_present(self._common(mnemonic)))
         event.update(_present(self._own(kind, event, mnemonic)))
+        if "at" not in event:  # then received_at is its time (rules 1.2)
+            event["timed"] = False
         event["id"] = self._event_id(event)
         return Reading(event, mnemonic)
 

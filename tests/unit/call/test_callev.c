@@ -21,8 +21,8 @@ struct same_row {
 
 static struct same_row same_rows[] = {
 	{ "the least", "{" HEAD "\"kind\":\"leg.answered\"," AT "}" },
-	{ "received only",
-	  "{" HEAD "\"kind\":\"note\",\"received_at\":\"2026-03-14T10:15:02.412Z\"}" },
+	{ "received only", "{" HEAD "\"kind\":\"note\",\"at\":\"2026-03-14T10:15:02.412Z\","
+			   "\"received_at\":\"2026-03-14T10:15:02.412Z\",\"timed\":false}" },
 	{ "everybody's members",
 	  "{" HEAD
 	  "\"leg_id\":\"36893488157518843236\",\"leg_ids\":[\"1\",\"36893488157518843236\"],"
