@@ -6,7 +6,7 @@
  * nobody reads, and the role starts in this process; the clock stops when the first of their
  * records can be read by a read-committed reader. Both are the same member of the group, as a
  * process is that its supervisor starts again; another member would wait for the session of a
- * killed one (6 s).
+ * killed one (10 s).
  */
 #include <errno.h>
 #include <signal.h>

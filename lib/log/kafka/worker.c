@@ -93,9 +93,8 @@ static int make_consumer(struct worker *w, const char *role, const char *transac
 		{ "enable.auto.offset.store", "false" },
 		{ "enable.partition.eof", "true" },
 		{ "auto.offset.reset", "earliest" },
-		/* The least that a broker takes by default: a machine that died is missed as soon
-		 * as can be. A pause that is longer costs a take-over and nothing else. */
-		{ "session.timeout.ms", "6000" },
+		/* rules.md 9. Who comes back under its name does not wait for it. */
+		{ "session.timeout.ms", "10000" },
 		{ "heartbeat.interval.ms", "1000" },
 		/* Taking partitions over runs inside a poll and may wait for transactions. */
 		{ "max.poll.interval.ms", "300000" },
