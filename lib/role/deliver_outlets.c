@@ -11,6 +11,7 @@ struct outlets {
 	struct outlet *v;
 	size_t n;
 	size_t busy;
+	uint64_t epochs;
 	pthread_mutex_t lock; /* answered */
 	struct flights answered;
 };
@@ -195,6 +196,11 @@ void outlets_cancel(struct flight *flight)
 
 	if (kind->cancel)
 		kind->cancel(flight->outlet->state, flight);
+}
+
+uint64_t outlets_epoch(struct outlets *o)
+{
+	return ++o->epochs;
 }
 
 size_t outlets_busy(const struct outlets *o)

@@ -59,6 +59,8 @@ struct flight *outlets_take(struct outlets *o);
 void outlets_done(struct outlets *o, struct flight *flight);
 /* It comes back sooner, if its sink can do that. */
 void outlets_cancel(struct flight *flight);
+/* A number for a ledger that no other has had: answers outlive the worker that asked for them. */
+uint64_t outlets_epoch(struct outlets *o);
 /* Steps on their way and answers not taken. */
 size_t outlets_busy(const struct outlets *o);
 

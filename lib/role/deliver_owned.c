@@ -92,7 +92,9 @@ static int add_ledger(struct deliver_worker *w, int32_t partition, struct owned_
 	o = calloc(1, sizeof(*o));
 	if (!o)
 		return -ENOMEM;
-	*o = (struct owned_ledger){ .worker = w, .partition = partition, .epoch = ++w->epochs };
+	*o = (struct owned_ledger){ .worker = w,
+				    .partition = partition,
+				    .epoch = outlets_epoch(w->cfg->outlets) };
 	out.arg = o;
 	err = ledger_new(&w->ledger_cfg, &out, on_lane, &o->ledger);
 	if (err) {

@@ -31,7 +31,6 @@ struct deliver_worker {
 	size_t owned_n;
 	struct owned_ledger **ledgers;
 	size_t ledgers_n;
-	uint64_t epochs;
 
 	struct log_part *consumed; /* the next offset of what was read since the last commit */
 	size_t consumed_n;
