@@ -74,7 +74,7 @@ static int refold(struct calltab *tab, struct call *call, int64_t now_ms)
 		return err;
 	in.events = tab->facts.events;
 	if (call->item.closed_by != CLOSED_BY_LIMIT)
-		call->item.closed_by = flags_reason(facts_flags(in.events, in.events_n));
+		call->item.closed_by = facts_reason(in.events, in.events_n);
 	in.closed_by = call->item.closed_by;
 	err = fold(tab->folder, &in, &rec);
 	if (!err)
@@ -300,7 +300,7 @@ static int repeat(struct calltab *tab, struct call **call, const struct callev *
 	there = find_event(tab, *call, &ev->id);
 	if (!there || !counts_before(tab, ev, there))
 		return CALLTAB_SAME;
-	*there = *ev;
+	facts_replace(&tab->facts, there, ev);
 	err = call_rebuild(tab, call);
 	if (!err && (*call)->item.closed_by == CLOSED_NOT)
 		err = read_flags(tab, *call);
@@ -390,7 +390,7 @@ static int take_orphans(struct calltab *tab, struct orphan *first, struct call *
 }
 
 /* What a short call needs; a longer one grows once or twice. */
-#define FACTS_ROOM_FIRST 320u
+#define FACTS_ROOM_FIRST 256u
 
 /* The call with its first event, not in the table yet. */
 static int first_fact(struct calltab *tab, const struct uuid *id, const struct callev *ev,
@@ -659,9 +659,10 @@ static bool must_read(const struct item *item)
 static struct item *first_due(struct calltab *tab)
 {
 	struct timers *t = &tab->timers;
+	uint32_t handle;
 
-	while (t->n) {
-		struct item *item = tab->items[t->v[0].handle];
+	while ((handle = timers_first(t))) {
+		struct item *item = tab->items[handle];
 		int64_t due_ms = item_due(tab, item);
 
 		fetch_next(tab);
@@ -731,6 +732,7 @@ int calltab_tick(struct calltab *tab, int64_t now_ms)
 	int err = 0;
 
 	closed_expire(tab->closed, now_ms);
+	timers_advance(&tab->timers, now_ms);
 	while (!err) {
 		struct item *item = first_due(tab);
 
@@ -767,7 +769,7 @@ void calltab_counts(const struct calltab *tab, struct calltab_counts *ret)
 	*ret = tab->counts;
 	ret->bytes += tab->blocks.spare_bytes +
 		      tab->items_cap * (sizeof(struct item *) + sizeof(uint32_t)) +
-		      tab->timers.cap * (sizeof(struct timer) + sizeof(uint32_t)) + sizeof(*tab);
+		      timers_bytes(&tab->timers) + sizeof(*tab);
 	for (unsigned i = 0; i < CALLTAB_SLICES; i++)
 		ret->bytes += map_bytes(&tab->sessions[i]) + map_bytes(&tab->slices[i].by_id);
 }

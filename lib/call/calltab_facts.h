@@ -1,10 +1,10 @@
 /*
  * calltab_facts.h - the events of one call, packed into one piece of memory
  *
- * A stream of facts grows upwards, a directory of texts downwards from the end. Each distinct text
- * of the call stands once, in the fact that said it first; later facts refer to it by number, and
- * the first text is the session. The stream is what the state topic stores, so facts that are in
- * order are packed by one copy; the directory exists in memory alone, to find a text again.
+ * A stream: the session, then the facts. A text that a fact repeats, as most do, is one byte: the
+ * fields that events of a call say again have a slot each, and a fact refers to what was said last
+ * in it. The stream is what the state topic stores, so facts that are in order are packed by one
+ * copy; where the slots' last texts stand is known in memory alone.
  *
  * The order is the core's (rules.md 1.1): time, seq, id. Facts are appended as they come; `sorted`
  * says whether that was in order.
@@ -16,19 +16,19 @@
 #include "call/callev.h"
 #include "wire/arena.h"
 
-#define FACTS_MAX              2000u
-#define FACTS_BYTES_MAX        (256u * 1024u)
-#define FACTS_SINGLE_TEXTS_MAX 48
-#define FACTS_TEXTS_MAX        (2 * CALLEV_LIST_MAX + FACTS_SINGLE_TEXTS_MAX) /* of one event */
+#define FACTS_MAX       2000u
+#define FACTS_BYTES_MAX (256u * 1024u)
+#define FACTS_SLOTS     16u
 
 struct facts {
 	int64_t base_ms;   /* the first fact's time; the others are distances from it */
-	uint32_t cap;      /* of bytes; a multiple of 4 */
+	uint32_t cap;      /* of bytes */
 	uint32_t stream_n; /* bytes of the stream */
-	uint32_t texts_n;  /* distinct texts */
 	uint16_t n;        /* facts */
 	uint8_t source;    /* the first fact's: a row of the table of sources; 0: another */
 	bool sorted;
+	/* Where each slot's last text stands in the stream; 0: none, or too far behind to tell. */
+	uint16_t places[FACTS_SLOTS];
 	uint8_t bytes[];
 };
 
@@ -44,17 +44,15 @@ int fact_key_cmp(const struct fact_key *a, const struct fact_key *b); /* time, s
 
 /* Memory that all calls share while they are read and written. */
 struct facts_scratch {
-	struct buf fact; /* the one being written */
-	struct fact_text {
-		struct slice text;
-		uint32_t tag, at; /* at: of its length, in fact */
-	} fresh[FACTS_TEXTS_MAX]; /* texts that it is the first to say */
-	uint32_t fresh_n;
+	uint8_t *fact;                /* the one being written */
+	uint32_t fact_n, fact_cap;    /* fact_cap: for its texts */
+	uint32_t fresh;               /* bits of the slots that it says something new in, */
+	uint32_t placed[FACTS_SLOTS]; /* and where it does */
 	uint8_t source;
-	struct slice *texts;
-	size_t texts_cap;
-	struct arena lists;    /* of the events of the call read last */
-	struct callev *events; /* of the call read last, in order */
+	struct slice last[FACTS_SLOTS]; /* the slots' last texts, of the call read last */
+	struct arena lists;             /* of its events */
+	struct callev *events;          /* they themselves, in order */
+	uint64_t *has;                  /* what each of them has: the rest is absent */
 	struct fact_key *keys;
 	uint32_t *ranks;
 	size_t events_cap;
@@ -62,8 +60,8 @@ struct facts_scratch {
 void facts_scratch_fini(struct facts_scratch *s);
 
 /* Bytes that facts_begin needs behind the header. */
-#define FACTS_BEGIN_ROOM(session_n) (((session_n) + 12u + 3u) & ~(size_t)3)
-/* No facts yet, the session as the first text. cap is set and large enough. */
+#define FACTS_BEGIN_ROOM(session_n) ((session_n) + 8u)
+/* No facts yet. cap is set and large enough. */
 void facts_begin(struct facts *f, struct slice session);
 struct slice facts_session(const struct facts *f);
 bool facts_is_session(const struct facts *f, struct slice session);
@@ -76,8 +74,6 @@ bool facts_is_session(const struct facts *f, struct slice session);
 CHECKED int facts_encode(struct facts_scratch *s, const struct facts *f, const struct callev *ev);
 void facts_take(const struct facts_scratch *s, struct facts *f, const struct fact_key *key,
 		const struct fact_key *last);
-/* After all else was copied to memory with another cap. */
-void facts_copy_directory(struct facts *to, const struct facts *from);
 
 /* 1 with *ret when the event is there, else 0 with the last fact's key in *ret_last (when n). */
 int facts_find(const struct facts *f, const struct uuid *id, struct fact_key *ret,
@@ -87,8 +83,10 @@ int facts_find(const struct facts *f, const struct uuid *id, struct fact_key *re
  * 0, -EBADMSG (a stream that was not written here), -ENOMEM.
  */
 CHECKED int facts_decode(struct facts_scratch *s, const struct facts *f, struct slice account);
-/* A stream that came from outside: checks it whole (0, -EBADMSG, -ENOMEM), makes the directory.
- * All fields of f are set but sorted; the room for the directory is there. */
+/* Another event in the place of one of s->events. */
+void facts_replace(struct facts_scratch *s, struct callev *there, const struct callev *ev);
+/* A stream that came from outside: checks it whole (0, -EBADMSG, -ENOMEM), finds the places.
+ * All other fields of f are set but sorted. */
 CHECKED int facts_adopt(struct facts_scratch *s, struct facts *f);
 
 #endif

@@ -1,27 +1,26 @@
 #include <errno.h>
 #include <stdlib.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "call/calltab_priv.h"
+#include "call/text.h"
 
 /* ---- accounts ---- */
 
 static uint32_t name_tag(struct slice name)
 {
-	return (uint32_t)XXH3_64bits(name.p, name.n);
+	return (uint32_t)text_hash(name, 0);
 }
 
 uint32_t account_find(const struct calltab *tab, struct slice name)
 {
 	uint32_t tag, at, account = tab->account_latest;
 
-	if (account && slice_eq(account_name(tab, account), name))
+	if (account && text_eq(account_name(tab, account), name))
 		return account;
 	tag = name_tag(name);
 	at = map_first(&tab->accounts_by_name, tag);
 	while ((account = (uint32_t)map_next(&tab->accounts_by_name, tag, &at))) {
-		if (slice_eq(account_name(tab, account), name))
+		if (text_eq(account_name(tab, account), name))
 			return account;
 	}
 	return 0;
@@ -132,16 +131,16 @@ struct place {
 	uint32_t tag;
 };
 
-static struct place session_place(uint32_t account, struct slice session)
+static inline struct place session_place(struct slice account, struct slice session)
 {
-	uint64_t hash = XXH3_64bits_withSeed(session.p, session.n, account);
+	uint64_t hash = text_hash(session, text_hash(account, 0));
 
 	return (struct place){ hash % CALLTAB_SLICES, (uint32_t)(hash >> 32) };
 }
 
-static struct place call_place(const struct call *call)
+static struct place call_place(const struct calltab *tab, const struct call *call)
 {
-	return session_place(call->account, facts_session(&call->facts));
+	return session_place(account_name(tab, call->account), facts_session(&call->facts));
 }
 
 /* Calls lie where malloc put them: 16 bytes apart. */
@@ -170,20 +169,16 @@ unsigned calltab_slice_of(const struct uuid *call_id)
 
 struct call *call_find(const struct calltab *tab, struct slice account, struct slice session)
 {
-	uint32_t index = account_find(tab, account), at;
-	const struct map *map;
-	struct place place;
+	struct place place = session_place(account, session);
+	const struct map *map = &tab->sessions[place.map];
+	uint32_t at = map_first(map, place.tag);
 	uint64_t value;
 
-	if (!index)
-		return NULL;
-	place = session_place(index, session);
-	map = &tab->sessions[place.map];
-	for (at = map_first(map, place.tag); (value = map_next(map, place.tag, &at));) {
+	while ((value = map_next(map, place.tag, &at))) {
 		struct call *call = call_of(value);
 
-		call_fetch(call);
-		if (call->account == index && facts_is_session(&call->facts, session))
+		if (facts_is_session(&call->facts, session) &&
+		    text_eq(account_name(tab, call->account), account))
 			return call;
 	}
 	return NULL;
@@ -192,15 +187,12 @@ struct call *call_find(const struct calltab *tab, struct slice account, struct s
 void calltab_prefetch(const struct calltab *tab, const struct callev *events, size_t n)
 {
 	struct place places[CALLTAB_BATCH];
-	bool known[CALLTAB_BATCH];
 
 	n = MIN(n, CALLTAB_BATCH);
 	for (size_t i = 0; i < n; i++) {
-		uint32_t account = account_find(tab, events[i].account);
 		const struct map *map;
 
-		known[i] = account != 0;
-		places[i] = session_place(account, events[i].call_session_id);
+		places[i] = session_place(events[i].account, events[i].call_session_id);
 		map = &tab->sessions[places[i].map];
 		if (map->slots)
 			__builtin_prefetch(&map->slots[map_first(map, places[i].tag)]);
@@ -208,7 +200,7 @@ void calltab_prefetch(const struct calltab *tab, const struct callev *events, si
 	for (size_t i = 0; i < n; i++) {
 		const struct map *map = &tab->sessions[places[i].map];
 		uint32_t at = map_first(map, places[i].tag);
-		uint64_t value = known[i] ? map_next(map, places[i].tag, &at) : 0;
+		uint64_t value = map_next(map, places[i].tag, &at);
 
 		if (value)
 			call_fetch(call_of(value));
@@ -355,7 +347,7 @@ static void count_call(struct calltab *tab, const struct call *call, bool comes)
 
 int call_add(struct calltab *tab, struct call *call)
 {
-	struct place place = call_place(call);
+	struct place place = call_place(tab, call);
 	struct map *map = &tab->sessions[place.map];
 	int err = items_reserve(tab);
 
@@ -379,7 +371,7 @@ int call_add(struct calltab *tab, struct call *call)
 
 void call_remove(struct calltab *tab, struct call *call)
 {
-	struct place place = call_place(call);
+	struct place place = call_place(tab, call);
 
 	count_call(tab, call, false);
 	map_remove(&tab->sessions[place.map], place.tag, call_value(call));
@@ -398,7 +390,7 @@ static void moved(struct calltab *tab, struct call *call, const struct call *old
 		return;
 	tab->counts.bytes += call_bytes(call) - call_bytes(old);
 	tab->items[call->item.handle] = &call->item;
-	place = call_place(call);
+	place = call_place(tab, call);
 	map_replace(&tab->sessions[place.map], place.tag, call_value(old), call_value(call));
 }
 
@@ -416,7 +408,6 @@ int call_grow(struct calltab *tab, struct call **call, size_t room)
 	room = bigger->facts.cap;
 	memcpy(bigger, old, used);
 	bigger->facts.cap = (uint32_t)room;
-	facts_copy_directory(&bigger->facts, &old->facts);
 	moved(tab, bigger, old);
 	*call = bigger;
 	call_free(tab, old);

@@ -11,7 +11,7 @@
  * the settings. Only one writing of a content is taken back: what was read is written again
  * and must be the same bytes, so that the same content always is.
  */
-#define VERSION  1
+#define VERSION  2
 #define HEAD_LEN 9u
 #define SUM_LEN  8u
 
@@ -89,7 +89,6 @@ static void put_call(struct buf *out, const struct calltab *tab, const struct ca
 	put_varint_signed(out, call->last_ms - f->base_ms);
 	put_u8(out, f->source);
 	put_varint(out, f->n);
-	put_varint(out, f->texts_n);
 	put_slice(out, slice_make(f->bytes, f->stream_n));
 }
 
@@ -271,7 +270,7 @@ static void get_sent(struct cursor *c, struct call *call)
 
 struct packed_call {
 	struct slice account, stream;
-	uint64_t n, texts_n;
+	uint64_t n;
 	struct call head;
 };
 
@@ -292,10 +291,9 @@ static void get_call(struct cursor *c, struct packed_call *p)
 	call->facts.base_ms = get_before(c, call->last_ms);
 	call->facts.source = cur_u8(c);
 	p->n = cur_varint(c);
-	p->texts_n = cur_varint(c);
 	p->stream = cur_slice(c);
 	c->bad |= p->account.n == 0 || call->item.closed_by >= CLOSED_BY_N || p->n > FACTS_MAX ||
-		  p->stream.n > FACTS_BYTES_MAX || p->texts_n > p->stream.n;
+		  p->stream.n > FACTS_BYTES_MAX;
 }
 
 static bool opens(const struct callev *events, size_t n)
@@ -310,8 +308,7 @@ static bool opens(const struct callev *events, size_t n)
 /* The call's memory, its facts checked and read. */
 static int adopt(struct calltab *tab, const struct packed_call *p, struct call **ret)
 {
-	struct call *call = call_new(tab, &p->head.item.id,
-				     p->stream.n + (size_t)p->texts_n * sizeof(uint32_t) + 3);
+	struct call *call = call_new(tab, &p->head.item.id, p->stream.n);
 	uint32_t cap;
 	int err;
 
@@ -321,7 +318,6 @@ static int adopt(struct calltab *tab, const struct packed_call *p, struct call *
 	*call = p->head;
 	call->facts.cap = cap;
 	call->facts.n = (uint16_t)p->n;
-	call->facts.texts_n = (uint32_t)p->texts_n;
 	call->facts.stream_n = (uint32_t)p->stream.n;
 	memcpy(call->facts.bytes, p->stream.n ? p->stream.p : "", p->stream.n);
 	err = facts_adopt(&tab->facts, &call->facts);

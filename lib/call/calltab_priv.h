@@ -179,6 +179,7 @@ bool slice_masked(const struct calltab *tab, const struct uuid *call_id);
 /* calltab_rules.c: what the events say about the end of the call, and when it is due. */
 uint8_t facts_flags(const struct callev *events, size_t n); /* the first four CALL_* */
 enum closed_by flags_reason(uint8_t flags);
+enum closed_by facts_reason(const struct callev *events, size_t n); /* both at once */
 bool source_has_summary(struct slice source);
 /* The earliest time that the item may be due: what is CALL_UNREAD is taken to hold. */
 int64_t item_due(const struct calltab *tab, const struct item *item);

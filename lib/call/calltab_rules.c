@@ -119,6 +119,15 @@ enum closed_by flags_reason(uint8_t flags)
 	return flags & CALL_TALK_DONE ? CLOSED_BY_TALK_WITHOUT_END : CLOSED_BY_SILENCE;
 }
 
+enum closed_by facts_reason(const struct callev *events, size_t n)
+{
+	for (size_t i = n; i-- > 0;) { /* as with most calls; then nothing else counts */
+		if (events[i].kind == CALLEV_CALL_ENDED)
+			return CLOSED_BY_END;
+	}
+	return flags_reason(facts_flags(events, n));
+}
+
 static int64_t later(int64_t ms, int64_t by_ms)
 {
 	int64_t sum;

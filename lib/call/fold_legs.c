@@ -7,7 +7,7 @@
 
 struct record_leg *fold_leg(const struct fold *f, struct slice leg_id)
 {
-	uint32_t number = f->leg_names.slots ? names_find(&f->leg_names, leg_id) : NAME_NONE;
+	uint32_t number = names_find(&f->leg_names, leg_id);
 
 	return number != NAME_NONE ? &f->legs[number] : NULL;
 }

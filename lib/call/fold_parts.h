@@ -14,7 +14,7 @@
 /* Small numbers for texts: 0, 1, ... in the order in which they were first seen. */
 struct names {
 	struct slice *texts;
-	uint32_t *slots; /* number + 1 of a text, by hash; 0 free */
+	uint32_t *slots; /* number + 1 of a text, by hash; 0 free; NULL where there are few */
 	uint32_t mask, n;
 };
 

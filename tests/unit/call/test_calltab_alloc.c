@@ -17,6 +17,7 @@
 #include <xxhash.h>
 
 static size_t allocations_left = SIZE_MAX;
+static bool one_failed;
 
 static bool allocation_fails(void);
 static void *counted_malloc(size_t n);
@@ -35,9 +36,12 @@ static void *counted_realloc(void *p, size_t n);
 #undef put
 #undef find
 #undef home
+#define enter timer_enter
 #include "../../../lib/call/calltab_timers.c"
+#undef enter
 #define reserve facts_reserve
 #include "../../../lib/call/calltab_facts.c"
+#include "../../../lib/call/calltab_facts_read.c"
 #undef reserve
 #include "../../../lib/call/calltab_rules.c"
 #include "../../../lib/call/calltab_items.c"
@@ -63,7 +67,7 @@ static void *counted_realloc(void *p, size_t n);
 static bool allocation_fails(void)
 {
 	if (allocations_left == 0)
-		return true;
+		return one_failed = true;
 	allocations_left--;
 	return false;
 }
@@ -184,12 +188,13 @@ static void no_failed_allocation_breaks_it(void **state)
 		struct world w = { .cfg = cfg, .ids = BUF_EMPTY, .bytes = BUF_EMPTY };
 
 		allocations_left = failed;
+		one_failed = false;
 		err = live(&w);
 		assert_true(err == 0 || err == -ENOMEM);
 		allocations_left = SIZE_MAX;
 		end(&w);
 		failed++;
-	} while (err);
+	} while (one_failed); /* timers do without a list that has no memory */
 	assert_true(failed > 100);
 	cfg_free(cfg);
 }
