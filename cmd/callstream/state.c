@@ -16,6 +16,7 @@
 static void print_found(int32_t partition, const struct state_look *look)
 {
 	printf("partition %" PRId32 "\n", partition);
+	printf("  topic events: offsets %" PRId64 " to %" PRId64 "\n", look->low, look->high);
 	if (look->committed == LOG_BEGIN)
 		printf("  committed offset of events: none\n");
 	else
@@ -37,14 +38,21 @@ static void print_loss(const struct state_look *look)
 		       look->calls, look->orphans, look->closed);
 	else
 		printf("A reset forgets all calls of the partition; how many cannot be read.\n");
-	if (look->committed == LOG_BEGIN)
+	if (look->short_of)
+		printf("The committed offset is set to %" PRId64
+		       ": every event that topic events holds now is read,\nand the records of its "
+		       "calls "
+		       "are sent from revision 1. What lay behind it is gone already.\n",
+		       look->low);
+	else if (look->committed == LOG_BEGIN)
 		printf("Without a committed offset every event that topic events still holds is "
 		       "read anew,\nand its records are sent again from revision 1.\n");
 	else
 		printf("Reading goes on at the committed offset. Calls that are open now get a "
 		       "record from their\nlater events alone, under the same id; facts of closed "
 		       "calls that come later open them anew.\n");
-	printf("Every correlator should be stopped or not own this partition now.\n");
+	printf("Every correlator %s now.\n",
+	       look->short_of ? "must be stopped" : "should be stopped or not own this partition");
 }
 
 static bool confirmed(void)
@@ -59,6 +67,9 @@ static bool confirmed(void)
 static int explain(int rc, int32_t partition)
 {
 	switch (rc) {
+	case -EBUSY:
+		return cmd_fail(EXIT_WRONG_INPUT,
+				"correlators are at work: stop them first; nothing was changed");
 	case -EAGAIN:
 		return cmd_fail(EXIT_NOT_REACHABLE, "kafka is not reachable");
 	case -EINVAL:

@@ -152,6 +152,23 @@ int log_committed(struct log_worker *w, enum topic topic, int32_t partition, int
 	return w->ops->committed(w, topic, partition, deadline_ms, ret);
 }
 
+int log_set_committed(struct log_worker *w, enum topic topic, int32_t partition,
+		      int64_t deadline_ms, int64_t offset)
+{
+	if (!w->ops->set_committed)
+		return -ENOSYS;
+	return w->ops->set_committed(w, topic, partition, deadline_ms, offset);
+}
+
+int log_low_watermark(struct log *log, enum topic topic, int32_t partition, int64_t deadline_ms,
+		      int64_t *ret)
+{
+	if (log->ops->low_watermark)
+		return log->ops->low_watermark(log, topic, partition, deadline_ms, ret);
+	*ret = 0;
+	return 0;
+}
+
 int log_high_watermark(struct log *log, enum topic topic, int32_t partition, int64_t deadline_ms,
 		       int64_t *ret)
 {

@@ -165,9 +165,18 @@ void log_worker_free(struct log_worker *w);
  * (design.md "Taking over", step 1), until deadline. 0 with *ret (LOG_BEGIN: none); -EAGAIN. */
 CHECKED int log_committed(struct log_worker *w, enum topic topic, int32_t partition,
 			  int64_t deadline_ms, int64_t *ret);
-/* The high watermark as a read-uncommitted reader sees it. 0 or -EAGAIN. */
+/*
+ * Sets it by hand, for a worker that was never polled. 0; -EBUSY the group has members, which would
+ * not know of it; -EAGAIN.
+ */
+CHECKED int log_set_committed(struct log_worker *w, enum topic topic, int32_t partition,
+			      int64_t deadline_ms, int64_t offset);
+/* The high watermark as a read-uncommitted reader sees it, and the first offset that there is. 0 or
+ * -EAGAIN. */
 CHECKED int log_high_watermark(struct log *log, enum topic topic, int32_t partition,
 			       int64_t deadline_ms, int64_t *ret);
+CHECKED int log_low_watermark(struct log *log, enum topic topic, int32_t partition,
+			      int64_t deadline_ms, int64_t *ret);
 
 /* ---- reading outside groups ---- */
 

@@ -45,6 +45,11 @@ struct log_ops {
 	int (*committed)(struct log_worker *w, enum topic topic, int32_t partition,
 			 int64_t deadline_ms, int64_t *ret);
 
+	int (*set_committed)(struct log_worker *w, enum topic topic, int32_t partition,
+			     int64_t deadline_ms, int64_t offset); /* NULL: cannot */
+
+	int (*low_watermark)(struct log *log, enum topic topic, int32_t partition,
+			     int64_t deadline_ms, int64_t *ret); /* NULL: always 0 */
 	int (*high_watermark)(struct log *log, enum topic topic, int32_t partition,
 			      int64_t deadline_ms, int64_t *ret);
 	int (*read_partition)(struct log *log, enum topic topic, int32_t partition, int64_t from,

@@ -66,17 +66,34 @@ static void tell_refused(struct correlate_worker *w, const struct takeover_job *
 	     SLOG_I("partition", job->partition), SLOG_T("why", job->why), SLOG_ERR(rc));
 }
 
+/* The topic has grown since it was checked: its keys lie in other partitions now, so the events of
+ * a call are in two. Nothing here can put that right. */
+static int refuse_grown(struct correlate_worker *w, const struct log_part *part)
+{
+	char text[sizeof(w->why) - 20];
+
+	snprintf(
+	    text, sizeof(text),
+	    "topic events has a partition %d, kafka.partitions is %zu: that cannot be changed; "
+	    "make the topics anew under another kafka.topic_prefix",
+	    part->partition, w->parts_n);
+	say(w, false, text);
+	SLOG(SLOG_ERROR, "topic events has more partitions than the config says, left the group",
+	     SLOG_I("partition", part->partition), SLOG_I("partitions", w->parts_n));
+	return -EPROTO;
+}
+
 static int take(struct correlate_worker *w, struct log_part *parts, size_t parts_n)
 {
 	const struct takeover t = { w->log, w->worker, &w->env, &w->stop };
 	struct takeover_job *jobs = w->jobs;
 	int rc;
 
-	if (parts_n > w->parts_n)
-		return -EINVAL; /* cannot be: the topics were checked */
 	for (size_t i = 0; i < parts_n; i++) {
 		if ((size_t)parts[i].partition >= w->parts_n)
-			return -EINVAL;
+			return refuse_grown(w, &parts[i]);
+	}
+	for (size_t i = 0; i < parts_n; i++) {
 		drop(w, parts[i].partition);
 		jobs[i] = (struct takeover_job){ .partition = parts[i].partition,
 						 .committed_known = true,

@@ -35,7 +35,7 @@ struct correlate_worker {
 	atomic_bool ended, failed;
 	pthread_mutex_t lock; /* of ready and why */
 	bool ready;
-	char why[200];
+	char why[256];
 
 	/* the thread's own */
 	struct partition_env env;

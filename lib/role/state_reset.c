@@ -24,23 +24,37 @@ static void ignore_revoked(void *arg, const struct log_part *parts, size_t parts
 	(void)lost;
 }
 
-/* A worker that never polls is in no group, but may ask what the group has committed. */
-static int ask_committed(struct log *log, const struct cfg *cfg, int32_t partition,
-			 int64_t deadline_ms, int64_t *ret)
+/* A worker that never polls is in no group, but may ask what the group has committed, and set it
+ * while nobody else is. */
+static int make_worker(struct log *log, const struct cfg *cfg, int32_t partition,
+		       struct log_worker **ret)
 {
 	static const enum topic topics[] = { TOPIC_EVENTS };
 	const struct log_worker_hooks hooks = { NULL, ignore_assigned, ignore_revoked };
 	struct buf id = BUF_EMPTY;
-	struct log_worker *w = NULL;
 	int rc;
 
 	buf_printf(&id, "%scorrelate.reset.%d", cfg->kafka.topic_prefix, partition);
 	buf_add_char(&id, '\0');
-	rc = id.bad ? -ENOMEM : log_worker_new(log, "correlate", id.p, topics, 1, &hooks, &w);
-	if (rc == 0)
-		rc = log_committed(w, TOPIC_EVENTS, partition, deadline_ms, ret);
-	log_worker_free(w);
+	rc = id.bad ? -ENOMEM : log_worker_new(log, "correlate", id.p, topics, 1, &hooks, ret);
 	buf_fini(&id);
+	return rc;
+}
+
+static int ask_offsets(struct log *log, const struct cfg *cfg, int32_t partition,
+		       int64_t deadline_ms, struct state_look *look)
+{
+	struct log_worker *w = NULL;
+	int rc = make_worker(log, cfg, partition, &w);
+
+	if (rc == 0)
+		rc = log_committed(w, TOPIC_EVENTS, partition, deadline_ms, &look->committed);
+	if (rc == 0)
+		rc = log_low_watermark(log, TOPIC_EVENTS, partition, deadline_ms, &look->low);
+	if (rc == 0)
+		rc = log_high_watermark(log, TOPIC_EVENTS, partition, deadline_ms, &look->high);
+	log_worker_free(w);
+	look->short_of = rc == 0 && look->committed > look->high;
 	return rc;
 }
 
@@ -81,6 +95,10 @@ static int judge(const struct cfg *cfg, int32_t partition, struct state_look *lo
 
 	partition_fingerprint(cfg, &fingerprint);
 	look->fits = restore_plan(look->restore, look->committed, &fingerprint, &look->why) >= 0;
+	if (look->short_of) {
+		look->fits = false;
+		look->why = TAKEOVER_WHY_SHORT;
+	}
 	last = restore_last(look->restore);
 	if (last) {
 		look->n = last->n;
@@ -102,7 +120,7 @@ int state_look(struct log *log, const struct cfg *cfg, int32_t partition, int64_
 	look.restore = restore_new();
 	if (!look.restore)
 		return -ENOMEM;
-	rc = ask_committed(log, cfg, partition, deadline_ms, &look.committed);
+	rc = ask_offsets(log, cfg, partition, deadline_ms, &look);
 	if (rc == 0)
 		rc = takeover_read_state(log, partition, NULL, look.restore);
 	if (rc == 0)
@@ -154,22 +172,23 @@ static int delete_key(void *arg, struct slice key)
 	return append(arg, key, SLICE_NONE);
 }
 
-/* An empty table at the committed offset. It comes last: before it, nothing fits. */
-static int begin_anew(struct reset *r, const struct cfg *cfg, const struct state_look *look)
+/* An empty table at that offset. It comes last: before it, nothing fits. */
+static int begin_anew(struct reset *r, const struct cfg *cfg, const struct state_look *look,
+		      int64_t offset)
 {
 	struct buf key = BUF_EMPTY, value = BUF_EMPTY;
 	struct journal_entry entry = {
 		.n = look->n + 1,
-		.offset = look->committed,
+		.offset = offset,
 		.clock_ms = TIME_NONE,
 		.replay_from = look->n + 2,
-		.replay_offset = look->committed,
+		.replay_offset = offset,
 		.replay_clock_ms = TIME_NONE,
 		.calls_offset = LOG_BEGIN,
 	};
 	int rc;
 
-	if (look->committed == LOG_BEGIN)
+	if (offset == LOG_BEGIN)
 		return 0;
 	partition_fingerprint(cfg, &entry.fingerprint);
 	state_key_journal(&key, entry.n);
@@ -180,17 +199,34 @@ static int begin_anew(struct reset *r, const struct cfg *cfg, const struct state
 	return rc;
 }
 
+static int set_committed(struct log *log, const struct cfg *cfg, int32_t partition,
+			 int64_t deadline_ms, int64_t offset)
+{
+	struct log_worker *w = NULL;
+	int rc = make_worker(log, cfg, partition, &w);
+
+	if (rc == 0)
+		rc = log_set_committed(w, TOPIC_EVENTS, partition, deadline_ms, offset);
+	log_worker_free(w);
+	return rc;
+}
+
 int state_reset(struct log *log, const struct cfg *cfg, int32_t partition,
 		const struct state_look *look, int64_t deadline_ms)
 {
 	struct reset r = { .partition = partition, .deadline_ms = deadline_ms };
-	int rc = log_appender_new(log, MAX(deadline_ms - clock_mono_ms(), 1), &r.appender);
+	int64_t offset = look->short_of ? look->low : look->committed;
+	int rc = 0;
 
+	if (look->short_of)
+		rc = set_committed(log, cfg, partition, deadline_ms, offset);
+	if (rc == 0)
+		rc = log_appender_new(log, MAX(deadline_ms - clock_mono_ms(), 1), &r.appender);
 	if (rc < 0)
 		return rc;
 	rc = restore_keys(look->restore, delete_key, &r);
 	if (rc == 0)
-		rc = begin_anew(&r, cfg, look);
+		rc = begin_anew(&r, cfg, look, offset);
 	if (rc == 0 && log_appender_drain(r.appender, deadline_ms) < 0)
 		rc = -EAGAIN;
 	log_appender_free(r.appender);

@@ -155,6 +155,23 @@ static int fill(const struct crew *c, const struct partition_env *env, struct re
 	return 0;
 }
 
+/* A committed offset that topic events does not reach: it is another topic of that name, or the log
+ * has lost its end. Waiting for it to grow would end in the middle of other calls. */
+static int check_end(const struct takeover *t, struct takeover_job *job)
+{
+	int64_t high;
+	int err = job->committed > 0
+		      ? read_on_high(t->log, TOPIC_EVENTS, job->partition, t->stop, &high)
+		      : 0;
+
+	job->why = "the end of topic events cannot be read";
+	if (err == 0 && job->committed > 0 && high < job->committed) {
+		job->why = TAKEOVER_WHY_SHORT;
+		err = -ESTALE;
+	}
+	return err;
+}
+
 /* (1) to (4), once. Returns restore_plan's answer. */
 static int plan(const struct takeover *t, struct takeover_job *job, struct restore *r)
 {
@@ -168,6 +185,9 @@ static int plan(const struct takeover *t, struct takeover_job *job, struct resto
 		job->why = "the committed offset cannot be read";
 		return err;
 	}
+	err = check_end(t, job);
+	if (err < 0)
+		return err;
 	err = takeover_read_state(t->log, job->partition, t->stop, r);
 	if (err < 0) {
 		job->why = "topic state cannot be read";

@@ -11,8 +11,9 @@
 
 #include "role/partition.h"
 
-#define TAKEOVER_TRIES   3 /* for a journal and an offset that do not fit */
-#define TAKEOVER_THREADS 4 /* partitions that are taken over side by side */
+#define TAKEOVER_WHY_SHORT "topic events ends before the committed offset (was it made anew?)"
+#define TAKEOVER_TRIES     3 /* for a journal and an offset that do not fit */
+#define TAKEOVER_THREADS   4 /* partitions that are taken over side by side */
 
 struct takeover {
 	struct log *log;

@@ -381,21 +381,6 @@ static void pending_stopped(void)
 	log_close(log);
 }
 
-/* For another test, whose prefix it takes: holds an offset of its correlators in a transaction
- * until its input ends. */
-static void hold(void)
-{
-	rd_kafka_t *rk = raw_producer("probe-hold", "300000");
-	char c;
-
-	raw_offsets(rk, 0, false);
-	CHECK(write(1, "held\n", 5) == 5);
-	while (read(0, &c, 1) > 0)
-		;
-	rd_kafka_abort_transaction(rk, 10000);
-	rd_kafka_destroy(rk);
-}
-
 /* A process that is stopped with an open transaction until another has its partitions. */
 static int zombie_child(int ready_fd, int go_fd)
 {
@@ -797,7 +782,6 @@ static const struct {
 	{ "fencing", fencing },
 	{ "pending", pending },
 	{ "pending-stopped", pending_stopped },
-	{ "hold", hold },
 	{ "zombie", zombie },
 	{ "hooks", hooks },
 	{ "lag", lag },
@@ -817,11 +801,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc >= 2 && cfg.kafka.brokers && i < ARRAY_LEN(scenarios); i++) {
 		if (strcmp(argv[1], scenarios[i].name) != 0)
 			continue;
-		if (scenarios[i].run == hold)
-			snprintf(prefix, sizeof(prefix), "%s", argc > 2 ? argv[2] : "");
-		else
-			snprintf(prefix, sizeof(prefix), "probe-%s-%s.", scenarios[i].name,
-				 argc > 2 ? argv[2] : "0");
+		snprintf(prefix, sizeof(prefix), "probe-%s-%s.", scenarios[i].name,
+			 argc > 2 ? argv[2] : "0");
 		scenarios[i].run();
 		printf("%s: as it should be\n", scenarios[i].name);
 		return 0;

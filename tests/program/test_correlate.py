@@ -64,6 +64,19 @@ def pour(feed: Feed, events: list[Event], rate: float) -> Iterator[None]:
         time.sleep(0.02)
 
 
+def fault(office: Office, name: str) -> subprocess.Popen[bytes]:
+    """Does something to the office's topics (fault_probe.c)."""
+    words = [str(BINARY.with_name("fault_probe")), name, office.prefix]
+    environment = {**os.environ, "CALLSTREAM_BROKERS": office.brokers}
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+
+
+def befall(office: Office, name: str) -> None:
+    """The same, until it has happened."""
+    with fault(office, name) as process:
+        assert process.wait(60) == 0, name
+
+
 def finish(office: Office, reader: Reader, feed: Feed, seconds: float = 90) -> None:
     """All records are there and right."""
     feed.close()
@@ -177,9 +190,7 @@ class Stopped(unittest.TestCase):
             office.role("correlate", "first")
             office.ready("first")
             self.assertEqual(0, office.processes["first"].stop())
-            words = [str(BINARY.with_name("log_probe")), "hold", office.prefix]
-            environment = {**os.environ, "CALLSTREAM_BROKERS": office.brokers}
-            with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as holder:
+            with fault(office, "hold-offset") as holder:
                 try:
                     assert holder.stdout is not None
                     self.assertEqual(b"held\n", holder.stdout.readline())
@@ -297,6 +308,53 @@ class Reset(unittest.TestCase):
             feed.send(stream(rng, 10, "later"))
             feed.close()
             until("the later records", 30, lambda: len(reader.calls()) == 30)
+
+    def test_a_topic_that_was_made_anew(self) -> None:
+        """Its end lies before the committed offset: the offset is set anew, too."""
+        rng = seeded()
+        with started("correlate", partitions=1, checkpoint="1s") as (office, reader, feed):
+            feed.send(stream(rng, 20))
+            feed.close()
+            until("records", 30, lambda: len(reader.calls()) == 20)
+            self.assertEqual(0, office.processes["correlate"].stop())
+            for name in ("make-events-anew", "move-offset-away"):
+                befall(office, name)
+            office.role("correlate")
+            until("the refusal", 60, lambda: "was it made anew" in self.readyz(office), 0.2)
+            code, said = self.reset(office, "--partition", "0", stdin=b"no\n")
+            self.assertEqual(1, code, said)
+            self.assertIn("do not fit: topic events ends before", said)
+            self.assertIn("The committed offset is set to 0", said)
+            self.assertEqual(0, office.processes["correlate"].stop())
+            code, said = self.reset(office, "--partition", "0", "--yes")
+            self.assertEqual(0, code, said)
+            office.role("correlate")
+            office.ready("correlate", seconds=60)
+            again = Feed(office)
+            again.send(stream(rng, 10, "later"))
+            again.close()
+            until("the later records", 30, lambda: len(reader.calls()) == 30)
+
+    def test_the_offset_is_not_set_while_correlators_are_at_work(self) -> None:
+        with started("correlate", partitions=1) as (office, _, _):
+            befall(office, "move-offset-away")
+            code, said = self.reset(office, "--partition", "0", "--yes")
+            self.assertEqual(1, code, said)
+            self.assertIn("correlators are at work", said)
+
+    def test_a_topic_that_has_grown(self) -> None:
+        """Not ready, and says what to do."""
+        with Office(partitions=1) as office:
+            office.write_config(ACCOUNTS)
+            text = office.config.read_text(encoding="utf-8")
+            text = text.replace("properties: {", 'properties: {topic.metadata.refresh.interval.ms: "500", ')
+            office.config.write_text(text, encoding="utf-8")
+            office.role("correlate")
+            office.ready("correlate")
+            befall(office, "grow-events")
+            until("the refusal", 60, lambda: "kafka.partitions is 1" in self.readyz(office), 0.2)
+            self.assertIn("another kafka.topic_prefix", self.readyz(office))
+            self.assertEqual(0, office.processes["correlate"].stop())
 
     @staticmethod
     def readyz(office: Office) -> str:

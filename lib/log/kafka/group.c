@@ -83,6 +83,42 @@ int kafka_committed(struct log_worker *base, enum topic topic, int32_t partition
 	return r;
 }
 
+/* Of a consumer that is no member: the broker takes it while the group has none. */
+static rd_kafka_resp_err_t commit_once(struct worker *w, rd_kafka_topic_partition_list_t *list)
+{
+	rd_kafka_resp_err_t err = rd_kafka_commit(w->consumer, list, false);
+
+	return err ? err : list->elems[0].err;
+}
+
+int kafka_set_committed(struct log_worker *base, enum topic topic, int32_t partition,
+			int64_t deadline_ms, int64_t offset)
+{
+	struct worker *w = worker_of(base);
+	size_t at = worker_topic_at(w, topic);
+	rd_kafka_topic_partition_list_t *list;
+	rd_kafka_resp_err_t err;
+	int r;
+
+	if (at == WORKER_TOPICS_MAX || w->joined)
+		return -EINVAL;
+	list = rd_kafka_topic_partition_list_new(1);
+	if (!list)
+		return -ENOMEM;
+	do {
+		rd_kafka_topic_partition_list_del(list, w->names[at], partition);
+		rd_kafka_topic_partition_list_add(list, w->names[at], partition)->offset = offset;
+		err = commit_once(w, list);
+		r = kafka_verdict_code(err);
+	} while (r == -EAGAIN && clock_mono_ms() < deadline_ms && usleep(ASK_AGAIN_US) == 0);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (err == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
+	    err == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||
+	    err == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS)
+		return -EBUSY;
+	return r;
+}
+
 /* ---- what the group says ---- */
 
 static bool cooperative(const rd_kafka_t *rk)

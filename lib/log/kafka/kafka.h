@@ -86,6 +86,8 @@ int kafka_appender_fd(struct log_appender *a);
 size_t kafka_appender_queued(const struct log_appender *a);
 void kafka_appender_free(struct log_appender *a);
 
+int kafka_low_watermark(struct log *log, enum topic topic, int32_t partition, int64_t deadline_ms,
+			int64_t *ret);
 int kafka_high_watermark(struct log *log, enum topic topic, int32_t partition, int64_t deadline_ms,
 			 int64_t *ret);
 int kafka_read_partition(struct log *log, enum topic topic, int32_t partition, int64_t from,

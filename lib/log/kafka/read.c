@@ -118,30 +118,41 @@ int kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int
 	return r;
 }
 
-int kafka_high_watermark(struct log *log, enum topic topic, int32_t partition, int64_t deadline_ms,
-			 int64_t *ret)
+/* Not by rd_kafka_query_watermark_offsets: while a broker takes questions and answers none, that
+ * waits for its socket's time-out (seen: 20 s for a question of 300 ms). */
+static int ask_end(struct log *log, enum topic topic, int32_t partition, int64_t which,
+		   int64_t deadline_ms, int64_t *ret)
 {
 	struct kafka *k = kafka_of(log);
 	rd_kafka_t *meta = kafka_meta(k);
+	rd_kafka_topic_partition_list_t *list;
 	char name[KAFKA_NAME_SIZE];
-	int64_t low, high;
+	int r;
 
 	if (!meta)
 		return -EINVAL;
+	list = rd_kafka_topic_partition_list_new(1);
+	if (!list)
+		return -ENOMEM;
 	kafka_topic_name(k, topic, name);
-	for (;;) {
-		int left_ms = kafka_left_ms(deadline_ms, KAFKA_ASK_MS);
-		rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(meta, name, partition,
-									   &low, &high, left_ms);
+	rd_kafka_topic_partition_list_add(list, name, partition)->offset = which;
+	r = kafka_ask_offsets(meta, list, deadline_ms);
+	if (r == 0)
+		*ret = list->elems[0].offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	return r;
+}
 
-		if (!err) {
-			*ret = high;
-			return 0;
-		}
-		if (left_ms == 0 || kafka_verdict_code(err) != -EAGAIN)
-			return kafka_verdict_code(err);
-		usleep(ASK_AGAIN_US);
-	}
+int kafka_low_watermark(struct log *log, enum topic topic, int32_t partition, int64_t deadline_ms,
+			int64_t *ret)
+{
+	return ask_end(log, topic, partition, RD_KAFKA_OFFSET_BEGINNING, deadline_ms, ret);
+}
+
+int kafka_high_watermark(struct log *log, enum topic topic, int32_t partition, int64_t deadline_ms,
+			 int64_t *ret)
+{
+	return ask_end(log, topic, partition, RD_KAFKA_OFFSET_END, deadline_ms, ret);
 }
 
 /* ---- reading ---- */

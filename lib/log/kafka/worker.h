@@ -77,6 +77,8 @@ int kafka_worker_pause(struct log_worker *w, enum topic topic, int32_t partition
 void kafka_worker_free(struct log_worker *w);
 int kafka_committed(struct log_worker *w, enum topic topic, int32_t partition, int64_t deadline_ms,
 		    int64_t *ret);
+int kafka_set_committed(struct log_worker *w, enum topic topic, int32_t partition,
+			int64_t deadline_ms, int64_t offset);
 int kafka_txn_produce(struct log_worker *w, enum topic topic, int32_t partition, struct slice key,
 		      struct slice value, bool tombstone);
 int kafka_txn_commit(struct log_worker *w, const struct log_part *parts, size_t parts_n);

@@ -1,0 +1,127 @@
+#include "fault_mover.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "log/log.h"
+
+char prefix[128];
+const char *brokers;
+
+#define CHECK(ok)                                                                                  \
+	do {                                                                                       \
+		if (!(ok)) {                                                                       \
+			fprintf(stderr, "%s:%d: not so: %s\n", __func__, __LINE__, #ok);           \
+			exit(1);                                                                   \
+		}                                                                                  \
+	} while (0)
+
+static rd_kafka_t *producer(const char *id)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	char text[256];
+	rd_kafka_t *rk;
+
+	rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text, sizeof(text));
+	if (id) {
+		rd_kafka_conf_set(conf, "transactional.id", id, text, sizeof(text));
+		rd_kafka_conf_set(conf, "transaction.timeout.ms", "300000", text, sizeof(text));
+	}
+	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+	CHECK(rk && (!id || !rd_kafka_init_transactions(rk, 30000)));
+	return rk;
+}
+
+/* Puts an offset of the correlators into a transaction. */
+static void begin_offsets(rd_kafka_t *rk, int64_t offset)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_consumer_group_metadata_t *group;
+	char name[256];
+
+	snprintf(name, sizeof(name), "%scorrelate", prefix);
+	group = rd_kafka_consumer_group_metadata_new(name);
+	snprintf(name, sizeof(name), "%sevents", prefix);
+	rd_kafka_topic_partition_list_add(list, name, 0)->offset = offset;
+	CHECK(!rd_kafka_begin_transaction(rk));
+	CHECK(!rd_kafka_send_offsets_to_transaction(rk, list, group, 10000));
+	rd_kafka_consumer_group_metadata_destroy(group);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
+void hold_offset(void)
+{
+	rd_kafka_t *rk = producer("fault-hold");
+	char c;
+
+	begin_offsets(rk, 0);
+	CHECK(write(1, "held\n", 5) == 5);
+	while (read(0, &c, 1) > 0)
+		;
+	rd_kafka_abort_transaction(rk, 10000);
+	rd_kafka_destroy(rk);
+}
+
+void move_offset_away(void)
+{
+	rd_kafka_t *rk = producer("fault-away");
+
+	begin_offsets(rk, 1000000);
+	CHECK(!rd_kafka_commit_transaction(rk, 10000));
+	rd_kafka_destroy(rk);
+}
+
+/* Waits for the answer to what was asked for. */
+static void answered(rd_kafka_queue_t *queue)
+{
+	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 30000);
+
+	CHECK(event && !rd_kafka_event_error(event));
+	rd_kafka_event_destroy(event);
+	rd_kafka_queue_destroy(queue);
+}
+
+void make_events_anew(void)
+{
+	rd_kafka_t *rk = producer(NULL);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	struct buf problem = BUF_EMPTY;
+	const struct cfg cfg = { .kafka = { .brokers = brokers,
+					    .topic_prefix = prefix,
+					    .partitions = 1,
+					    .replication = 1,
+					    .create_topics = true } };
+	rd_kafka_DeleteTopic_t *topic;
+	struct log *log;
+	char name[256];
+
+	snprintf(name, sizeof(name), "%sevents", prefix);
+	topic = rd_kafka_DeleteTopic_new(name);
+	rd_kafka_DeleteTopics(rk, &topic, 1, NULL, queue);
+	answered(queue);
+	rd_kafka_DeleteTopic_destroy(topic);
+	rd_kafka_destroy(rk);
+	CHECK(log_open(&cfg, &log, &problem) == 0);
+	CHECK(log_setup_topics(log, clock_mono_ms() + 30000, &problem) == 0);
+	buf_fini(&problem);
+	log_close(log);
+}
+
+void grow_events(void)
+{
+	rd_kafka_t *rk = producer(NULL);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	rd_kafka_NewPartitions_t *more;
+	char name[256], text[128];
+
+	snprintf(name, sizeof(name), "%sevents", prefix);
+	more = rd_kafka_NewPartitions_new(name, 2, text, sizeof(text));
+	CHECK(more);
+	rd_kafka_CreatePartitions(rk, &more, 1, NULL, queue);
+	answered(queue);
+	rd_kafka_NewPartitions_destroy(more);
+	rd_kafka_destroy(rk);
+}

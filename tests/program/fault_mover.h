@@ -1,0 +1,19 @@
+/*
+ * fault_mover.h - what fault_probe.c can do to the topics of a test
+ */
+#ifndef CS_TESTS_FAULT_MOVER_H
+#define CS_TESTS_FAULT_MOVER_H
+
+extern char prefix[128];
+extern const char *brokers;
+
+/* An offset of the correlators lies in a transaction until the input ends. */
+void hold_offset(void);
+/* Their committed offset lies far behind the end of topic events. */
+void move_offset_away(void);
+/* Topic events is another one of that name, with one partition. */
+void make_events_anew(void);
+/* Topic events has two partitions. */
+void grow_events(void);
+
+#endif

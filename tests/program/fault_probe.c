@@ -1,0 +1,35 @@
+/*
+ * fault_probe.c - FAULT PREFIX: what an operator or a broker may do to the topics of a test
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "fault_mover.h"
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} faults[] = {
+	{ "hold-offset", hold_offset },
+	{ "move-offset-away", move_offset_away },
+	{ "make-events-anew", make_events_anew },
+	{ "grow-events", grow_events },
+};
+
+int main(int argc, char **argv)
+{
+	brokers = getenv("CALLSTREAM_BROKERS");
+	for (size_t i = 0; argc == 3 && brokers && i < ARRAY_LEN(faults); i++) {
+		if (strcmp(argv[1], faults[i].name) != 0)
+			continue;
+		snprintf(prefix, sizeof(prefix), "%s", argv[2]);
+		faults[i].run();
+		return 0;
+	}
+	fputs("usage: CALLSTREAM_BROKERS=HOST:PORT fault_probe FAULT PREFIX\n", stderr);
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++)
+		fprintf(stderr, "  %s\n", faults[i].name);
+	return 2;
+}
