@@ -64,6 +64,7 @@ static struct world {
 
 /* ---- what is told ---- */
 
+PRINTF(1, 0)
 static void say(const char *format, va_list args)
 {
 	char *line = w.lines[w.lines_n++ % LINES];
