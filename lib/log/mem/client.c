@@ -32,6 +32,7 @@ const struct log_ops log_ops_mem = {
 	.appender_queued = mem_appender_queued,
 	.appender_free = mem_appender_free,
 	.worker_new = mem_worker_new,
+	.worker_heed = mem_worker_heed,
 	.worker_poll = mem_worker_poll,
 	.msg_done = mem_msg_done,
 	.worker_lag = mem_worker_lag,
@@ -43,6 +44,8 @@ const struct log_ops log_ops_mem = {
 	.txn_open = mem_txn_open,
 	.worker_free = mem_worker_free,
 	.committed = mem_committed,
+	.set_committed = mem_set_committed,
+	.low_watermark = mem_low_watermark,
 	.high_watermark = mem_high_watermark,
 	.read_partition = mem_read_partition,
 	.reader_new = mem_reader_new,
@@ -133,24 +136,40 @@ int mem_partitions(struct log *log, enum topic topic, int64_t deadline_ms)
 
 /* ---- questions ---- */
 
-int mem_high_watermark(struct log *log, enum topic topic, int32_t partition, int64_t deadline_ms,
-		       int64_t *ret)
+static int ask_watermarks(struct memlog *m, enum topic topic, int32_t partition,
+			  int64_t deadline_ms, int64_t *ret_low, int64_t *ret_high)
 {
-	struct memlog *m = client_of(log)->m;
 	bool stalled = MEM_FAULT(m, stalled);
 
-	mem_point(m, "high");
+	mem_point(m, "watermarks");
 	for (;;) {
 		const struct mem_part *p = part_of(m, topic, partition);
 
 		if (p && !stalled && mem_reachable(m)) {
-			*ret = p->high;
+			*ret_low = p->begin;
+			*ret_high = p->high;
 			return 0;
 		}
 		if (mem_now(m) >= deadline_ms)
 			return -EAGAIN;
 		mem_wait(m, deadline_ms);
 	}
+}
+
+int mem_low_watermark(struct log *log, enum topic topic, int32_t partition, int64_t deadline_ms,
+		      int64_t *ret)
+{
+	int64_t high;
+
+	return ask_watermarks(client_of(log)->m, topic, partition, deadline_ms, ret, &high);
+}
+
+int mem_high_watermark(struct log *log, enum topic topic, int32_t partition, int64_t deadline_ms,
+		       int64_t *ret)
+{
+	int64_t low;
+
+	return ask_watermarks(client_of(log)->m, topic, partition, deadline_ms, &low, ret);
 }
 
 /* ---- reading one partition ---- */

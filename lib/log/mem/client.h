@@ -37,6 +37,8 @@ CHECKED int held_take(struct held *h, const struct mem_part *p, const struct ent
 
 int mem_setup_topics(struct log *log, int64_t deadline_ms, struct buf *problem);
 int mem_partitions(struct log *log, enum topic topic, int64_t deadline_ms);
+int mem_low_watermark(struct log *log, enum topic topic, int32_t partition, int64_t deadline_ms,
+		      int64_t *ret);
 int mem_high_watermark(struct log *log, enum topic topic, int32_t partition, int64_t deadline_ms,
 		       int64_t *ret);
 int mem_read_partition(struct log *log, enum topic topic, int32_t partition, int64_t from,
@@ -83,9 +85,10 @@ struct mworker {
 	struct held held;
 	uint64_t turn; /* which partition is read next */
 	bool fenced_others, joined, txn_open;
-	int verdict;         /* of what happened inside a call; the running poll returns it */
-	int dead;            /* what every call returns from now on */
-	int64_t leave_by_ms; /* 0 before log_worker_free */
+	int verdict;             /* of what happened inside a call; the running poll returns it */
+	int dead;                /* what every call returns from now on */
+	int64_t leave_by_ms;     /* 0 before log_worker_free */
+	const atomic_bool *stop; /* NULL: nobody can ask for it */
 };
 
 static inline struct mworker *mworker_of(struct log_worker *w)
@@ -103,6 +106,7 @@ CHECKED int mworker_fence_others(struct mworker *w, int64_t deadline_ms);
 int mem_worker_new(struct log *log, const char *role, const char *transactional_id,
 		   const enum topic *topics, size_t topics_n, const struct log_worker_hooks *hooks,
 		   struct log_worker **ret);
+void mem_worker_heed(struct log_worker *w, const atomic_bool *stop);
 int mem_worker_poll(struct log_worker *w, int timeout_ms, struct log_msg *ret);
 void mem_msg_done(struct log_worker *w);
 int64_t mem_worker_lag(struct log_worker *w, enum topic topic, int32_t partition);
@@ -111,6 +115,8 @@ int mem_worker_pause(struct log_worker *w, enum topic topic, int32_t partition, 
 void mem_worker_free(struct log_worker *w);
 int mem_committed(struct log_worker *w, enum topic topic, int32_t partition, int64_t deadline_ms,
 		  int64_t *ret);
+int mem_set_committed(struct log_worker *w, enum topic topic, int32_t partition,
+		      int64_t deadline_ms, int64_t offset);
 int mem_txn_produce(struct log_worker *w, enum topic topic, int32_t partition, struct slice key,
 		    struct slice value, bool tombstone);
 int mem_txn_commit(struct log_worker *w, const struct log_part *parts, size_t parts_n);

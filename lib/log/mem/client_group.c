@@ -14,7 +14,8 @@ static void die(struct mworker *w, int verdict)
 
 /* ---- committed offsets ---- */
 
-static int learn_committed(struct mworker *w, struct log_part *parts, size_t n, int64_t deadline_ms)
+static int learn_committed(struct mworker *w, struct log_part *parts, size_t n, int64_t deadline_ms,
+			   bool heed)
 {
 	struct memlog *m = w->c->m;
 	bool stalled = MEM_FAULT(m, stalled), counted = false;
@@ -33,6 +34,8 @@ static int learn_committed(struct mworker *w, struct log_part *parts, size_t n, 
 		counted = true;
 		if (mem_now(m) >= deadline_ms)
 			return -EAGAIN;
+		if (heed && w->stop && atomic_load(w->stop))
+			return -ECANCELED;
 		/* The client asks again after a while of its own. */
 		mem_wait(m, MIN(deadline_ms, mem_now(m) + 100));
 	}
@@ -47,10 +50,30 @@ int mem_committed(struct log_worker *base, enum topic topic, int32_t partition, 
 
 	if (mworker_topic_at(w, topic) == WORKER_TOPICS_MAX)
 		return -EINVAL;
-	r = learn_committed(w, &part, 1, deadline_ms);
+	r = learn_committed(w, &part, 1, deadline_ms, false);
 	if (r == 0)
 		*ret = part.offset;
 	return r;
+}
+
+int mem_set_committed(struct log_worker *base, enum topic topic, int32_t partition,
+		      int64_t deadline_ms, int64_t offset)
+{
+	struct mworker *w = mworker_of(base);
+	struct memlog *m = w->c->m;
+	int r;
+
+	if (mworker_topic_at(w, topic) == WORKER_TOPICS_MAX || w->joined)
+		return -EINVAL;
+	mem_point(m, "set-committed");
+	r = mem_reach(m, deadline_ms);
+	if (r < 0)
+		return r;
+	if (m->groups[w->group].state != GROUP_EMPTY)
+		return -EBUSY;
+	offsets_set(m, w->group, (struct tp){ (uint8_t)topic, partition }, offset);
+	mem_point(m, "committed-set");
+	return 0;
 }
 
 /* ---- partitions come ---- */
@@ -104,10 +127,10 @@ static void take_over(struct mworker *w, const struct log_part *parts, size_t n)
 /* 0, or why the worker is of no use any more. */
 static int ask_role(struct mworker *w, struct log_part *parts, size_t n)
 {
-	int r = learn_committed(w, parts, n, mworker_deadline(w, WORKER_COMMITTED_MS));
+	int r = learn_committed(w, parts, n, mworker_deadline(w, WORKER_COMMITTED_MS), true);
 
 	if (r < 0)
-		return -EPIPE;
+		return r == -ECANCELED ? r : -EPIPE;
 	mem_point(w->c->m, "assigned");
 	r = w->hooks.assigned(w->hooks.arg, parts, n);
 	mem_point(w->c->m, "took-over");

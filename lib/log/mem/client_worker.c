@@ -6,7 +6,8 @@
 
 #include "log/mem/client.h"
 
-#define SEEK_MS 5000
+#define SEEK_MS         5000
+#define MEMBER_NAME_MAX 249 /* Kafka's limit */
 
 /* ---- places ---- */
 
@@ -71,6 +72,16 @@ int mem_worker_new(struct log *log, const char *role, const char *transactional_
 	return 0;
 }
 
+/* As back end kafka has it: what Kafka would not take as a name goes without. */
+static const char *member_name(const char *text)
+{
+	static const char allowed[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	size_t n = strlen(text);
+
+	return n < MEMBER_NAME_MAX && strspn(text, allowed) == n ? text : NULL;
+}
+
 /* A former owner of the transactional id is fenced before this one can get its partitions. */
 static int join(struct mworker *w, int timeout_ms)
 {
@@ -81,7 +92,8 @@ static int join(struct mworker *w, int timeout_ms)
 	if (r == 0) {
 		w->fenced_others = true;
 		mem_point(w->c->m, "join");
-		r = group_join(w->c->m, w->group, w->c->process, w->topics, w->topics_n, &w->uid);
+		r = group_join(w->c->m, w->group, w->c->process, member_name(w->id), w->topics,
+			       w->topics_n, &w->uid);
 	}
 	if (r == 0)
 		w->joined = true;
@@ -107,8 +119,9 @@ static int read_part(struct mworker *w, size_t at, int32_t partition, struct log
 
 	if (!p || !part->owned || part->paused)
 		return 0;
-	if (part->next < p->begin || part->next > p->high)
-		part->next = p->begin;
+	if (part->next > p->high) /* read again from the beginning, and told already */
+		return 0;
+	part->next = MAX(part->next, p->begin);
 	stable = part_stable(p);
 	e = part_next(p, &part->next, stable);
 	part->high = p->high;
@@ -172,6 +185,11 @@ static int maybe_disturb(struct mworker *w)
 	return MEM_FAULT(m, poll_again) ? -EAGAIN : 0;
 }
 
+void mem_worker_heed(struct log_worker *base, const atomic_bool *stop)
+{
+	mworker_of(base)->stop = stop;
+}
+
 int mem_worker_poll(struct log_worker *base, int timeout_ms, struct log_msg *ret)
 {
 	struct mworker *w = mworker_of(base);
@@ -188,10 +206,12 @@ int mem_worker_poll(struct log_worker *base, int timeout_ms, struct log_msg *ret
 	mem_point(m, "poll");
 	r = maybe_disturb(w);
 	while (r == 0) {
-		if (mworker_serve_group(w)) {
+		if (group_fenced(m, w->group, w->uid))
+			r = w->dead = -EPIPE;
+		else if (mworker_serve_group(w))
 			r = take_verdict(w);
-			continue;
-		}
+		if (r != 0)
+			break;
 		r = read_any(w, ret);
 		if (r != 0 || mem_now(m) >= deadline_ms)
 			break;
@@ -265,6 +285,8 @@ static void revoke_all(struct mworker *w)
 	struct memlog *m = w->c->m;
 	struct member *mb;
 
+	if (group_fenced(m, w->group, w->uid))
+		return;
 	while (mworker_serve_group(w))
 		;
 	mb = member_of(m, w->group, w->uid);

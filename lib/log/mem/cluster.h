@@ -173,6 +173,7 @@ enum call { CALL_NONE, CALL_REVOKE, CALL_ASSIGN };
 /* What the group knows of a member, and what the member's client knows of the group. */
 struct member {
 	uint64_t uid, process;
+	char *name; /* of a static member: who comes under it takes the place; NULL: none */
 	enum topic topics[GROUP_TOPICS_MAX];
 	size_t topics_n;
 	/* the group's side */
@@ -189,6 +190,8 @@ struct member {
 	struct tps come;  /* to be assigned after the revoke */
 	bool then_assign; /* after this revoke */
 	bool then_join, calling, lost, silent, placed;
+	int64_t
+	    fenced_ms; /* when it hears that another has its name and place; NEVER: nobody has */
 };
 
 enum group_state { GROUP_EMPTY, GROUP_JOINING, GROUP_STABLE };
@@ -216,8 +219,11 @@ struct group {
 CHECKED int group_of(struct memlog *m, const char *role);
 int group_find(const struct memlog *m, const char *role);            /* -ENOENT */
 struct member *member_of(struct memlog *m, int group, uint64_t uid); /* NULL: gone */
-CHECKED int group_join(struct memlog *m, int group, uint64_t process, const enum topic *topics,
-		       size_t topics_n, uint64_t *ret_uid);
+/* name NULL: a member without. */
+CHECKED int group_join(struct memlog *m, int group, uint64_t process, const char *name,
+		       const enum topic *topics, size_t topics_n, uint64_t *ret_uid);
+/* Another has its name: it is none any more, and is told nothing. */
+bool group_fenced(struct memlog *m, int group, uint64_t uid);
 void group_leave(struct memlog *m, int group, uint64_t uid);
 void group_drop(struct memlog *m, struct group *g, struct member *mb); /* the broker forgets it */
 void group_rebalance(struct memlog *m, struct group *g);
@@ -234,6 +240,7 @@ void mem_assign(struct memlog *m, struct group *g);
 CHECKED int offsets_get(struct memlog *m, int group, struct tp tp, int64_t *ret);
 CHECKED int offsets_pend(struct memlog *m, int group, uint32_t producer, struct tp tp,
 			 int64_t offset);
+void offsets_set(struct memlog *m, int group, struct tp tp, int64_t offset);
 void offsets_end(struct memlog *m, int group, uint32_t producer, bool commit);
 
 /* ---- cluster.c ---- */

@@ -54,6 +54,7 @@ static void fini_member(struct memlog *m, struct member *mb)
 	tps_fini(m, &mb->target);
 	tps_fini(m, &mb->list);
 	tps_fini(m, &mb->come);
+	mem_free(m, mb->name);
 }
 
 static void erase(struct memlog *m, struct group *g, struct member *mb)
@@ -171,8 +172,8 @@ void group_drop(struct memlog *m, struct group *g, struct member *mb)
 
 /* ---- joined and left ---- */
 
-int group_join(struct memlog *m, int group, uint64_t process, const enum topic *topics,
-	       size_t topics_n, uint64_t *ret_uid)
+int group_join(struct memlog *m, int group, uint64_t process, const char *name,
+	       const enum topic *topics, size_t topics_n, uint64_t *ret_uid)
 {
 	struct group *g = &m->groups[group];
 	struct member *mb;
@@ -187,6 +188,8 @@ int group_join(struct memlog *m, int group, uint64_t process, const enum topic *
 			       .join_at_ms = mem_now(m) + mem_within(m, 2 * m->set.answer_ms),
 			       .sync_at_ms = NEVER,
 			       .told_out_ms = NEVER,
+			       .fenced_ms = NEVER,
+			       .name = name ? mem_text(m, name) : NULL,
 			       .polled_ms = mem_now(m) };
 	memcpy(mb->topics, topics, topics_n * sizeof(*topics));
 	mem_due(m, mb->join_at_ms);
@@ -219,11 +222,45 @@ void group_leave(struct memlog *m, int group, uint64_t uid)
 
 /* ---- the client's side ---- */
 
+static struct member *namesake(struct group *g, const struct member *mb)
+{
+	for (size_t i = 0; mb->name && i < g->n; i++) {
+		struct member *other = &g->v[i];
+
+		if (other != mb && other->in && other->name && strcmp(other->name, mb->name) == 0)
+			return other;
+	}
+	return NULL;
+}
+
+/*
+ * The group keeps its generation and nobody else hears of it: who comes gets what the other one was
+ * to have. What that one had still to give up, so that others could have it, is nobody's then.
+ */
+static bool take_place(struct memlog *m, struct group *g, struct member *mb, int64_t now_ms)
+{
+	struct member *other = namesake(g, mb);
+
+	if (!other)
+		return false;
+	other->in = other->joined = false;
+	other->join_at_ms = other->sync_at_ms = NEVER;
+	other->fenced_ms = now_ms + mem_within(m, m->set.heartbeat_ms);
+	if (g->state != GROUP_STABLE)
+		return false;
+	tps_copy(m, &mb->target, &other->target);
+	mb->joined = true;
+	mb->sync_at_ms = now_ms + mem_within(m, m->set.answer_ms);
+	return true;
+}
+
 static void arrive(struct memlog *m, struct group *g, struct member *mb, int64_t now_ms)
 {
 	mb->join_at_ms = NEVER;
 	mb->in = true;
 	mb->heard_ms = now_ms;
+	if (take_place(m, g, mb, now_ms))
+		return;
 	group_rebalance(m, g);
 	mb->joined = true;
 	mb->join_at_ms = NEVER;
@@ -273,6 +310,13 @@ static void hear_out(struct memlog *m, struct member *mb, int64_t now_ms)
 	tps_copy(m, &mb->list, &mb->owned);
 	m->counts.lost++;
 	mem_wake(m);
+}
+
+bool group_fenced(struct memlog *m, int group, uint64_t uid)
+{
+	const struct member *mb = member_of(m, group, uid);
+
+	return mb && mem_now(m) >= mb->fenced_ms;
 }
 
 enum call group_call(struct memlog *m, int group, uint64_t uid)
@@ -361,6 +405,8 @@ static bool run_member(struct memlog *m, struct group *g, struct member *mb, int
 		group_drop(m, g, mb);
 		return true;
 	}
+	if (mb->fenced_ms != NEVER)
+		return false;
 	if (mb->in && now_ms >= gives_up_at(m, mb, now_ms)) {
 		group_drop(m, g, mb);
 		mb->told_out_ms = now_ms;
@@ -396,6 +442,8 @@ static int64_t member_due(const struct memlog *m, const struct member *mb)
 	due_ms = mb->in ? gives_up_at(m, mb, now_ms) : NEVER;
 	if (mb->call != CALL_NONE)
 		return due_ms;
+	if (mb->fenced_ms > now_ms)
+		due_ms = MIN(due_ms, mb->fenced_ms);
 	due_ms = MIN(due_ms, mb->told_out_ms);
 	return MIN(due_ms, mem_when(m, MIN(mb->join_at_ms, mb->sync_at_ms)));
 }

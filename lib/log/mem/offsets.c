@@ -29,18 +29,18 @@ int offsets_pend(struct memlog *m, int group, uint32_t producer, struct tp tp, i
 	return 0;
 }
 
-static void set(struct memlog *m, struct group *g, const struct pending *p)
+void offsets_set(struct memlog *m, int group, struct tp tp, int64_t offset)
 {
-	int64_t **offsets = &g->offsets[p->tp.topic];
-	int32_t n = m->topics[p->tp.topic].n;
+	int64_t **offsets = &m->groups[group].offsets[tp.topic];
+	int32_t n = m->topics[tp.topic].n;
 
 	if (!*offsets) {
 		*offsets = mem_alloc(m, (size_t)n * sizeof(**offsets));
 		for (int32_t i = 0; *offsets && i < n; i++)
 			(*offsets)[i] = LOG_BEGIN;
 	}
-	if (*offsets && p->tp.partition < n)
-		(*offsets)[p->tp.partition] = p->offset;
+	if (*offsets && tp.partition < n)
+		(*offsets)[tp.partition] = offset;
 }
 
 void offsets_end(struct memlog *m, int group, uint32_t producer, bool commit)
@@ -52,7 +52,7 @@ void offsets_end(struct memlog *m, int group, uint32_t producer, bool commit)
 		if (g->pending[i].producer != producer)
 			g->pending[left++] = g->pending[i];
 		else if (commit)
-			set(m, g, &g->pending[i]);
+			offsets_set(m, group, g->pending[i].tp, g->pending[i].offset);
 	}
 	g->pending_n = left;
 	mem_wake(m);

@@ -307,8 +307,22 @@ static void drop_behind(struct memlog *m, struct producer *p, int64_t cut_ms)
 	p->last = last;
 }
 
+/* Of some the partition was told to the coordinator already: it gets a marker and nothing else. */
+static void touch_some(struct memlog *m, struct producer *p)
+{
+	for (const struct flight *f = p->first; f; f = f->next) {
+		if (f->epoch != p->epoch || mem_below(m, 4) > 0 || !mem_reachable(m) ||
+		    !part_of(m, f->msg.topic, f->msg.partition))
+			continue;
+		if (txn_touch(m, p, -1, f->msg.topic, f->msg.partition) < 0)
+			return;
+	}
+}
+
 void producer_purge(struct memlog *m, uint32_t producer)
 {
+	if (m->producers[producer].id)
+		touch_some(m, &m->producers[producer]);
 	drop_behind(m, &m->producers[producer], INT64_MIN);
 }
 
