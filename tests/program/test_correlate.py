@@ -207,9 +207,9 @@ class Timers(unittest.TestCase):
 
     def test_a_silent_call_on_an_idle_partition(self) -> None:
         with started("correlate", silent="3s") as (office, reader, feed):
+            sent = time.monotonic()
             feed.send([event("quiet", "call.started", now_ms())])
             feed.close()
-            sent = time.monotonic()
             until("its record", 20, lambda: len(reader.rows()) == 1)
             self.assertGreater(time.monotonic() - sent, 2)
             _, _, record = reader.rows()[0]

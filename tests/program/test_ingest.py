@@ -298,8 +298,10 @@ class Abuse(unittest.TestCase):
             print(f"slowest answer to the others: {worst:.3f} s; flood: {flood}")
             self.assertEqual(0, refused)
             self.assertLess(worst, 5.0)  # 1 s is what we promise; a busy machine may stand still itself
-            self.assertGreater(flood.get(429, 0), 20)
-            self.assertLess(flood.get(403, 0), 20 * (spent + 2))
+            allowed = 20 * (spent + 2)
+            self.assertLess(flood.get(403, 0), allowed)
+            if sum(flood.values()) > allowed + 20:  # a slow machine sends no flood
+                self.assertGreater(flood.get(429, 0), 20)
             self.assertEqual(200, get(f"http://{desk.admin}/readyz")[0])
 
     async def abuse(self, desk: Desk) -> tuple[float, int, dict[int, int]]:
