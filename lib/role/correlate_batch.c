@@ -176,11 +176,13 @@ static void plan_wake(struct correlate_worker *w, const struct correlate_now *no
 	w->wake_ms = INT64_MAX;
 	for (size_t i = 0; i < w->parts_n; i++) {
 		struct partition *p = w->parts[i];
+		int64_t timer_ms, checkpoint_ms;
 
 		if (!p)
 			continue;
-		w->wake_ms = MIN(w->wake_ms, timer_wake_ms(w, p, now));
-		w->wake_ms = MIN(w->wake_ms, checkpoint_due_ms(w, p));
+		timer_ms = timer_wake_ms(w, p, now); /* once: the lag may change meanwhile */
+		checkpoint_ms = checkpoint_due_ms(w, p);
+		w->wake_ms = MIN(w->wake_ms, MIN(timer_ms, checkpoint_ms));
 	}
 }
 
