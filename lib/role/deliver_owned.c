@@ -217,10 +217,10 @@ void deliver_set_gauges(struct deliver_worker *w)
 	}
 	for (size_t i = 0; i < w->owned_n; i++) {
 		const struct log_part *part = &w->owned[i];
+		int64_t lag = log_worker_lag(w->log, part->topic, part->partition);
 		char label[48];
 
 		snprintf(label, sizeof(label), "%s/%d", topic_text(part->topic), part->partition);
-		metric_set(M_LAG_MSGS, "deliver", label,
-			   MAX(log_worker_lag(w->log, part->topic, part->partition), 0));
+		metric_set(M_LAG_MSGS, "deliver", label, MAX(lag, 0));
 	}
 }

@@ -191,12 +191,14 @@ static int sort_blocks(struct restore *r)
 	for (size_t i = 0; i < r->blocks_n; i++) {
 		bool newest = i + 1 == r->blocks_n || r->blocks[i + 1].index != r->blocks[i].index;
 		struct block block = r->blocks[i];
+		int bad;
 
 		if (!newest || !block.value.n) {
 			free(block.value.p);
 			continue;
 		}
-		err = MIN(err, read_block(&block));
+		bad = read_block(&block);
+		err = MIN(err, bad);
 		r->blocks[kept++] = block;
 	}
 	r->blocks_n = kept;
