@@ -19,6 +19,8 @@ static const char usage[] =
     "  --traffic FOLDER  calls and their truth, as `callstream-bench gen` writes them\n"
     "  --seed N          the first seed (1)\n"
     "  --lives M         how many (1)\n"
+    "  --calls N         takes no more calls than that\n"
+    "  --suppressed HEX  faults that do not happen, as the search for the shortest prints them\n"
     "  --trace           prints each life as it happens\n"
     "  --no-shrink       prints a failure as it is\n"
     "  --keep-going      does not stop at the first failure\n";
@@ -34,6 +36,9 @@ struct options {
 	const char *traffic;
 	uint64_t seed, lives;
 	bool trace, shrink, keep_going;
+	size_t calls_max;
+	uint8_t suppressed[512];
+	size_t suppressed_n; /* bits */
 };
 
 static double cpu_s(void)
@@ -103,7 +108,11 @@ static int run_lives(const struct options *o)
 	double began = cpu_s();
 
 	for (uint64_t i = 0; i < o->lives; i++) {
-		const struct life_cfg cfg = { .seed = o->seed + i, .trace = o->trace };
+		const struct life_cfg cfg = { .seed = o->seed + i,
+					      .trace = o->trace,
+					      .calls_max = o->calls_max,
+					      .suppressed = o->suppressed,
+					      .suppressed_n = o->suppressed_n };
 		struct life_result r;
 
 		life_run(&cfg, &r);
@@ -118,6 +127,17 @@ static int run_lives(const struct options *o)
 	return totals.failed ? 1 : 0;
 }
 
+static bool read_hex(const char *text, struct options *o)
+{
+	size_t n = 0;
+	unsigned byte;
+
+	for (; n < sizeof(o->suppressed) && sscanf(text, "%2x", &byte) == 1; text += 2)
+		o->suppressed[n++] = (uint8_t)byte;
+	o->suppressed_n = n * 8;
+	return *text == '\0';
+}
+
 static bool read_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
@@ -125,6 +145,8 @@ static bool read_options(int argc, char **argv, struct options *o)
 		{ "seed", required_argument, NULL, 's' },
 		{ "lives", required_argument, NULL, 'l' },
 		{ "trace", no_argument, NULL, 'T' },
+		{ "calls", required_argument, NULL, 'c' },
+		{ "suppressed", required_argument, NULL, 'x' },
 		{ "no-shrink", no_argument, NULL, 'S' },
 		{ "keep-going", no_argument, NULL, 'k' },
 		{ "help", no_argument, NULL, 'h' },
@@ -142,6 +164,13 @@ static bool read_options(int argc, char **argv, struct options *o)
 			break;
 		case 'l':
 			o->lives = strtoull(optarg, NULL, 10);
+			break;
+		case 'c':
+			o->calls_max = strtoull(optarg, NULL, 10);
+			break;
+		case 'x':
+			if (!read_hex(optarg, o))
+				return false;
 			break;
 		case 'T':
 			o->trace = true;

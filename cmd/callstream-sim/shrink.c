@@ -69,6 +69,15 @@ static void print_line(void *arg, const char *line)
 	printf("  %s\n", line);
 }
 
+static void print_how(const struct search *s)
+{
+	printf("again: --seed %llu --calls %zu --suppressed ", (unsigned long long)s->seed,
+	       s->calls_max);
+	for (size_t i = 0; i < (s->n + 7) / 8; i++)
+		printf("%02x", s->suppressed[i]);
+	printf(" --trace\n");
+}
+
 void shrink(uint64_t seed, const struct life_result *first)
 {
 	static struct search s;
@@ -80,5 +89,6 @@ void shrink(uint64_t seed, const struct life_result *first)
 	fewer_faults(&s);
 	fails(&s, s.suppressed, s.calls_max);
 	printf("shortest in %u tries: %s\n", s.tries, s.result.failure);
+	print_how(&s);
 	world_tell(print_line, NULL);
 }
