@@ -141,7 +141,7 @@ static struct event_base *base_new(void)
 
 	if (!config)
 		return NULL;
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_PRECISE_TIMER);
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
 	base = event_base_new_with_config(config);
 	event_config_free(config);
 	if (base && event_base_priority_init(base, HTTP_IDLE_PRIORITY + 1)) {
