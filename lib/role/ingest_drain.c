@@ -13,6 +13,8 @@
 #define IDLE_MS        1000
 #define PAUSE_FIRST_MS 50
 #define PAUSE_MAX_MS   2000
+#define RUSH_RECORDS   200u /* as many at once are a rush */
+#define RUSH_MS        20   /* in one, the next are fetched that much later, together */
 
 enum flight_state { FLIGHT_UNDER_WAY, FLIGHT_DONE, FLIGHT_FAILED, FLIGHT_TOO_LARGE };
 
@@ -34,6 +36,7 @@ struct drain {
 	bool failed, dead;          /* nothing more is read until all under way are settled */
 	struct spool_pos too_large; /* the record that the broker will never take */
 	int64_t pause_ms;
+	int64_t fill_at_ms; /* not before that */
 	struct series *oldest;
 };
 
@@ -114,21 +117,29 @@ static int send_entry(struct drain *d)
 	return -EAGAIN;
 }
 
-/* Reads and sends as much as goes. */
+/*
+ * Reads and sends as much as goes. What the client and the broker spend on a batch of a partition
+ * is the same for a few records and for many; so in a rush, once all that is there has been sent,
+ * what follows is left to gather for a moment.
+ */
 static void fill(struct drain *d)
 {
+	size_t sent = 0;
 	int got;
 
 	while (!d->failed && d->n < FLIGHT_MAX) {
 		if (!d->entry_waits) {
 			got = spool_next(d->in->spool, &d->entry);
 			d->unreadable = got < 0;
+			if (got == 0 && sent >= RUSH_RECORDS)
+				d->fill_at_ms = clock_mono_ms() + RUSH_MS;
 			if (got <= 0)
 				return;
 			d->entry_waits = true;
 		}
 		if (send_entry(d))
 			return;
+		sent++;
 	}
 }
 
@@ -189,13 +200,19 @@ static void begin_again(struct drain *d)
 
 static void turn(struct drain *d)
 {
+	int64_t rest_ms;
+
 	if (!d->appender && log_appender_new(d->in->log, APPENDER_MS, &d->appender)) {
 		SLOG(SLOG_ERROR, "no producer for the spool, trying again");
 		rest(d);
 		return;
 	}
-	fill(d);
-	log_appender_poll(d->appender, d->under_way || d->entry_waits ? POLL_MS : 0);
+	rest_ms = d->fill_at_ms - clock_mono_ms();
+	if (rest_ms <= 0)
+		fill(d);
+	log_appender_poll(d->appender, rest_ms > 0                      ? (int)MIN(rest_ms, POLL_MS)
+				       : d->under_way || d->entry_waits ? POLL_MS
+									: 0);
 	advance(d);
 	tell_oldest(d);
 	if (d->dead && d->under_way) {
@@ -208,7 +225,7 @@ static void turn(struct drain *d)
 		begin_again(d);
 	else if (d->unreadable)
 		rest(d);
-	else if (!d->n && !d->entry_waits)
+	else if (!d->n && !d->entry_waits && rest_ms <= 0)
 		spool_wait(d->in->spool, IDLE_MS);
 }
 
