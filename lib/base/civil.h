@@ -37,6 +37,15 @@ static inline int64_t civil_days(int64_t year, int month, int day)
 	return era * CIVIL_ERA_DAYS + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
+/* The same of years 1 to 9999, where nothing is negative. */
+static inline int32_t civil_days_after_0(uint32_t year, uint32_t month, uint32_t day)
+{
+	uint32_t y = year - (month <= 2), from_march = month > 2 ? month - 3 : month + 9;
+	uint32_t of_year = (153 * from_march + 2) / 5 + day - 1;
+
+	return (int32_t)(y * 365 + y / 4 - y / 100 + y / 400 + of_year) - 719468;
+}
+
 /* Of years 1 to about 11 million: then it needs no signs, and 32 bits divide faster. */
 static inline struct civil civil_of_days(int64_t days)
 {

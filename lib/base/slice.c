@@ -96,10 +96,23 @@ bool slice_is_digits(struct slice s)
 int slice_u64(struct slice s, uint64_t *ret)
 {
 	uint64_t value = 0;
+	size_t i = 0;
 
+	/* No 19 digits overflow. */
+	for (; i < MIN(s.n, (size_t)19); i++) {
+		unsigned digit = (unsigned)(unsigned char)s.p[i] - '0';
+
+		if (digit > 9)
+			return -EINVAL;
+		value = value * 10 + digit;
+	}
+	if (LIKELY(i == s.n && i > 0)) {
+		*ret = value;
+		return 0;
+	}
 	if (!slice_is_digits(s))
 		return -EINVAL;
-	for (size_t i = 0; i < s.n; i++) {
+	for (; i < s.n; i++) {
 		if (__builtin_mul_overflow(value, 10, &value) ||
 		    __builtin_add_overflow(value, (uint64_t)(s.p[i] - '0'), &value))
 			return -ERANGE;

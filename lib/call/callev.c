@@ -4,62 +4,62 @@
 
 #include "call/json_parts.h"
 
-static const char *const kinds[] = {
-	[CALLEV_CALL_STARTED] = "call.started",
-	[CALLEV_LEG_RINGING] = "leg.ringing",
-	[CALLEV_LEG_ANSWERED] = "leg.answered",
-	[CALLEV_LEG_HELD] = "leg.held",
-	[CALLEV_LEG_RESUMED] = "leg.resumed",
-	[CALLEV_LEG_ENDED] = "leg.ended",
-	[CALLEV_TALK_STARTED] = "talk.started",
-	[CALLEV_TALK_ENDED] = "talk.ended",
-	[CALLEV_CALL_TRANSFERRED] = "call.transferred",
-	[CALLEV_CALL_LINKED] = "call.linked",
-	[CALLEV_CALL_LOST] = "call.lost",
-	[CALLEV_CALL_ENDED] = "call.ended",
-	[CALLEV_RECORDING_STARTED] = "recording.started",
-	[CALLEV_RECORDING_AVAILABLE] = "recording.available",
-	[CALLEV_RECORDING_STORED] = "recording.stored",
-	[CALLEV_RECORDING_LOST] = "recording.lost",
-	[CALLEV_NOTE] = "note",
+static const struct slice kinds[] = {
+	[CALLEV_CALL_STARTED] = SLICE_INIT("call.started"),
+	[CALLEV_LEG_RINGING] = SLICE_INIT("leg.ringing"),
+	[CALLEV_LEG_ANSWERED] = SLICE_INIT("leg.answered"),
+	[CALLEV_LEG_HELD] = SLICE_INIT("leg.held"),
+	[CALLEV_LEG_RESUMED] = SLICE_INIT("leg.resumed"),
+	[CALLEV_LEG_ENDED] = SLICE_INIT("leg.ended"),
+	[CALLEV_TALK_STARTED] = SLICE_INIT("talk.started"),
+	[CALLEV_TALK_ENDED] = SLICE_INIT("talk.ended"),
+	[CALLEV_CALL_TRANSFERRED] = SLICE_INIT("call.transferred"),
+	[CALLEV_CALL_LINKED] = SLICE_INIT("call.linked"),
+	[CALLEV_CALL_LOST] = SLICE_INIT("call.lost"),
+	[CALLEV_CALL_ENDED] = SLICE_INIT("call.ended"),
+	[CALLEV_RECORDING_STARTED] = SLICE_INIT("recording.started"),
+	[CALLEV_RECORDING_AVAILABLE] = SLICE_INIT("recording.available"),
+	[CALLEV_RECORDING_STORED] = SLICE_INIT("recording.stored"),
+	[CALLEV_RECORDING_LOST] = SLICE_INIT("recording.lost"),
+	[CALLEV_NOTE] = SLICE_INIT("note"),
 };
 
-static const char *const outcomes[] = {
-	[OUTCOME_NONE] = NULL,
-	[OUTCOME_ANSWERED] = "answered",
-	[OUTCOME_NO_ANSWER] = "no_answer",
-	[OUTCOME_BUSY] = "busy",
-	[OUTCOME_CANCELLED] = "cancelled",
-	[OUTCOME_REJECTED] = "rejected",
-	[OUTCOME_UNAVAILABLE] = "unavailable",
-	[OUTCOME_NOT_FOUND] = "not_found",
-	[OUTCOME_BLOCKED] = "blocked",
-	[OUTCOME_FAILED] = "failed",
-	[OUTCOME_UNKNOWN] = "unknown",
+static const struct slice outcomes[] = {
+	[OUTCOME_NONE] = { NULL, 0 },
+	[OUTCOME_ANSWERED] = SLICE_INIT("answered"),
+	[OUTCOME_NO_ANSWER] = SLICE_INIT("no_answer"),
+	[OUTCOME_BUSY] = SLICE_INIT("busy"),
+	[OUTCOME_CANCELLED] = SLICE_INIT("cancelled"),
+	[OUTCOME_REJECTED] = SLICE_INIT("rejected"),
+	[OUTCOME_UNAVAILABLE] = SLICE_INIT("unavailable"),
+	[OUTCOME_NOT_FOUND] = SLICE_INIT("not_found"),
+	[OUTCOME_BLOCKED] = SLICE_INIT("blocked"),
+	[OUTCOME_FAILED] = SLICE_INIT("failed"),
+	[OUTCOME_UNKNOWN] = SLICE_INIT("unknown"),
 };
 
-static const char *const directions[] = {
-	[DIRECTION_NONE] = NULL,
-	[DIRECTION_IN] = "in",
-	[DIRECTION_OUT] = "out",
-	[DIRECTION_INTERNAL] = "internal",
+static const struct slice directions[] = {
+	[DIRECTION_NONE] = { NULL, 0 },
+	[DIRECTION_IN] = SLICE_INIT("in"),
+	[DIRECTION_OUT] = SLICE_INIT("out"),
+	[DIRECTION_INTERNAL] = SLICE_INIT("internal"),
 };
 
-static const char *const sides[] = {
-	[SIDE_NONE] = NULL,
-	[SIDE_CONTACT] = "contact",
-	[SIDE_EMPLOYEE] = "employee",
-	[SIDE_SYSTEM] = "system",
+static const struct slice sides[] = {
+	[SIDE_NONE] = { NULL, 0 },
+	[SIDE_CONTACT] = SLICE_INIT("contact"),
+	[SIDE_EMPLOYEE] = SLICE_INIT("employee"),
+	[SIDE_SYSTEM] = SLICE_INIT("system"),
 };
 
 _Static_assert(ARRAY_LEN(kinds) == CALLEV_KINDS_N, "every kind has its word");
 _Static_assert(ARRAY_LEN(outcomes) == OUTCOMES_N, "every outcome has its word");
 
 /* The index of text in a table of words, or -EINVAL. */
-static int word_index(const char *const *words, size_t n, struct slice text)
+static inline int word_index(const struct slice *words, size_t n, struct slice text)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (words[i] && slice_is(text, words[i]))
+	for (size_t i = 0; i < n && text.n; i++) {
+		if (words[i].n == text.n && memcmp(words[i].p, text.p, text.n) == 0)
 			return (int)i;
 	}
 	return -EINVAL;
@@ -77,7 +77,7 @@ void callev_init(struct callev *ev)
 
 const char *callev_kind_text(enum callev_kind kind)
 {
-	return kinds[kind];
+	return kinds[kind].p;
 }
 
 int callev_kind_read(struct slice text, enum callev_kind *ret)
@@ -92,17 +92,17 @@ int callev_kind_read(struct slice text, enum callev_kind *ret)
 
 const char *outcome_text(enum outcome outcome)
 {
-	return outcomes[outcome];
+	return outcomes[outcome].p;
 }
 
 const char *direction_text(enum direction direction)
 {
-	return directions[direction];
+	return directions[direction].p;
 }
 
 const char *side_text(enum side side)
 {
-	return sides[side];
+	return sides[side].p;
 }
 
 int outcome_read(struct slice text, enum outcome *ret)
@@ -158,7 +158,7 @@ static void write_head(struct json_out *j, const struct callev *ev)
 	JO_PUT(j, "leg_id", ev->leg_id);
 	write_list(j, SLICE("leg_ids"), ev->leg_ids, ev->leg_ids_n);
 	JO_KEY(j, "kind");
-	jo_text(j, slice_of(kinds[ev->kind]));
+	jo_text(j, kinds[ev->kind]);
 	JO_PUT_TIME(j, "at", callev_time(ev)); /* rules.md 1.2 */
 	JO_PUT_TIME(j, "received_at", ev->received_at_ms);
 	if (UNLIKELY(ev->at_ms == TIME_NONE && ev->received_at_ms != TIME_NONE)) {
@@ -170,7 +170,7 @@ static void write_head(struct json_out *j, const struct callev *ev)
 
 static void write_parties(struct json_out *j, const struct callev *ev)
 {
-	JO_PUT(j, "direction", slice_of(directions[ev->direction]));
+	JO_PUT(j, "direction", directions[ev->direction]);
 	JO_PUT(j, "line", ev->line);
 	JO_PUT(j, "trunk", ev->trunk);
 	json_contact(j, &ev->contact);
@@ -191,7 +191,7 @@ static void write_call(struct json_out *j, const struct callev *ev)
 	JO_PUT(j, "number", ev->number);
 	JO_PUT(j, "location", ev->location);
 	JO_PUT(j, "queue", ev->queue);
-	JO_PUT(j, "by", slice_of(sides[ev->held_by]));
+	JO_PUT(j, "by", sides[ev->held_by]);
 	JO_PUT(j, "transfer", ev->transfer);
 	JO_PUT(j, "from", ev->from);
 	JO_PUT(j, "to", ev->to);
@@ -202,7 +202,7 @@ static void write_call(struct json_out *j, const struct callev *ev)
 	JO_PUT_INT(j, "wait_ms", ev->wait_ms);
 	JO_PUT_INT(j, "talk_ms", ev->talk_ms);
 	JO_PUT_INT(j, "total_ms", ev->total_ms);
-	JO_PUT(j, "outcome", slice_of(outcomes[ev->outcome]));
+	JO_PUT(j, "outcome", outcomes[ev->outcome]);
 	json_cause(j, &ev->cause);
 	write_list(j, SLICE("tags"), ev->tags, ev->tags_n);
 	if (ev->recorded != TRI_ABSENT) {

@@ -1,6 +1,8 @@
 /*
- * Reading a canonical event. yyjson reads the line into the parser's arena; one walk over the
- * object's members then dispatches each key through a table of fields.
+ * Reading a canonical event in one pass: the scanner goes from member to member, each key finds its
+ * field by a perfect hash, each value is read straight into the event. Only when something is wrong
+ * the library reads the line too: bytes that are no JSON, wherever they stand, are told before
+ * members that are wrong, and its offsets and words are what users know.
  */
 #include "call/callev.h"
 
@@ -8,50 +10,59 @@
 #include <stdlib.h>
 
 #include "wire/json_in.h"
+#include "wire/json_scan.h"
 
 /* No duration or size of a real call is longer; sums of such figures cannot overflow. */
 #define FIGURE_MAX   INT64_C(1000000000000000)
 #define NAME_LEN_MAX 63u /* of accounts and sources, contract.md 5 */
-#define KEY_LEN_MAX  16u
+#define KEY_LEN_MAX  15u /* so that a block of JSON_BLOCK has its quote */
 #define Q850_MAX     127
-#define INDEX_BITS   7
-#define INDEX_SLOTS  (1u << INDEX_BITS)
-#define KEY_FACTOR   UINT64_C(0x16fd85e7d11b55d3)
 
+/* What stands once for every key; the compiler alone would rather call it. */
+#define HOT inline __attribute__((always_inline))
+
+/* In the order in which they are asked for. */
 enum field_type {
+	FIELD_TEXT,
+	FIELD_IDENT, /* an id: a text, or a whole number, kept as it was written */
+	FIELD_TIME,
 	FIELD_SCHEMA,
 	FIELD_UUID,
-	FIELD_NAME,   /* [a-z0-9-]{1,63} */
-	FIELD_IDENT,  /* an id: a text, or a whole number, kept as it was written */
-	FIELD_IDENTS, /* leg_ids */
+	FIELD_NAME, /* [a-z0-9-]{1,63} */
 	FIELD_KIND,
-	FIELD_TIME,
 	FIELD_FIGURE, /* 0..FIGURE_MAX; anything else is left out */
 	FIELD_SEQ,
-	FIELD_TEXT,
-	FIELD_TEXTS, /* tags */
 	FIELD_DIRECTION,
 	FIELD_SIDE,
 	FIELD_OUTCOME,
 	FIELD_Q850,
+	FIELD_RECORDED,
+	FIELD_AUTHENTICATED,
+	FIELD_IDENTS, /* leg_ids; this and all behind it may be lists or objects */
+	FIELD_TEXTS,  /* tags */
 	FIELD_CONTACT,
 	FIELD_PERSON,
 	FIELD_CAUSE,
-	FIELD_RECORDED,
-	FIELD_AUTHENTICATED,
 	FIELD_NOTE_TEXT,
 	FIELD_SKIPPED,
 };
 
 struct field {
-	struct slice key;
+	uint64_t head;    /* the first eight bytes of the key, zeros behind a shorter one */
+	struct slice key; /* 1..KEY_LEN_MAX bytes */
 	enum field_type type;
 	size_t offset; /* in the struct that is filled */
 };
 
+/* A constant once it is compiled. */
+#define BYTE(s, i) ((uint64_t)(unsigned char)(s)[sizeof(s) > (i) ? (i) : sizeof(s) - 1] << 8 * (i))
+#define HEAD(s)                                                                                    \
+	(BYTE(s, 0) | BYTE(s, 1) | BYTE(s, 2) | BYTE(s, 3) | BYTE(s, 4) | BYTE(s, 5) |             \
+	 BYTE(s, 6) | BYTE(s, 7))
+
 #define F(key, type, member)                                                                       \
 	{                                                                                          \
-		SLICE_INIT(key), FIELD_##type, offsetof(struct callev, member)                     \
+		HEAD(key), SLICE_INIT(key), FIELD_##type, offsetof(struct callev, member)          \
 	}
 static const struct field fields[] = {
 	F("schema", SCHEMA, id),
@@ -109,7 +120,7 @@ static const struct field fields[] = {
 
 #define F(key, type, of, member)                                                                   \
 	{                                                                                          \
-		SLICE_INIT(key), FIELD_##type, offsetof(struct of, member)                         \
+		HEAD(key), SLICE_INIT(key), FIELD_##type, offsetof(struct of, member)              \
 	}
 static const struct field contact_fields[] = {
 	F("number", TEXT, contact, number),
@@ -132,98 +143,50 @@ static const struct field cause_fields[] = {
 };
 #undef F
 
-_Static_assert(ARRAY_LEN(fields) < INDEX_SLOTS / 2, "the index stays sparse");
-
-struct key {
-	uint64_t head, tail;
-	uint32_t n; /* bytes; 0: no key */
-};
-
-struct slot {
-	struct key key;
-	uint32_t field; /* of fields[] */
-};
+/* A key's field is found by a hash; with this factor no two keys want the same slot. */
+#define SLOT_BITS  7
+#define SLOTS      (1U << SLOT_BITS)
+#define KEY_FACTOR UINT64_C(0x9b08c63ec9fba1a1)
+_Static_assert(ARRAY_LEN(fields) < SLOTS / 2, "the slots stay sparse");
 
 struct callev_parser {
 	struct arena arena;
-	struct buf text; /* what a note said */
-	struct slot index[INDEX_SLOTS];
+	struct buf text;      /* what a note said */
+	uint8_t slots[SLOTS]; /* of hashes: a field's number from 1, 0 none */
 };
 
-/* One event being read. */
+/* One event being read. Readers return the place behind what they read; NULL: it is wrong. */
 struct reading {
+	struct json_scan scan;
 	struct callev_parser *parser;
 	struct callev *ev;
-	yyjson_val *root, *text;
-	bool schema, id, strangers; /* seen: the schema, the id, keys that are none of ours */
+	const char *key;   /* the one that is being read, from its quote; NULL: none */
+	const char *wrong; /* what is; NULL: it is no JSON */
+	struct slice text; /* the note's, as it stands */
+	bool schema, id, kind, strangers; /* seen: these, and keys that are none of ours */
 };
 
-static const char no_memory[] = "no memory";
-
-/*
- * A key of 1 to 16 bytes as two words, which with its length are as good as its bytes: two reads
- * that may overlap.
- */
-static inline struct key key_of(struct slice s)
+static __attribute__((cold, noinline)) const char *fail(struct reading *r, const char *wrong)
 {
-	struct key key = { .n = (uint32_t)s.n };
-	const char *p = s.p;
-
-	if (s.n >= 8) {
-		memcpy(&key.head, p, 8);
-		memcpy(&key.tail, p + s.n - 8, 8);
-	} else if (s.n >= 4) {
-		uint32_t head, tail;
-
-		memcpy(&head, p, 4);
-		memcpy(&tail, p + s.n - 4, 4);
-		key.head = head;
-		key.tail = tail;
-	} else {
-		key.head = (unsigned char)p[0];
-		key.tail = (uint64_t)(unsigned char)p[s.n / 2] << 8 | (unsigned char)p[s.n - 1];
-	}
-	return key;
+	r->wrong = wrong;
+	return NULL;
 }
 
-/* Which slot a key wants; the factor gives each of ours one of its own. */
-static inline unsigned key_slot(const struct key *key)
+static inline unsigned slot_of(uint64_t head, size_t n)
 {
-	return (unsigned)((key->head + key->tail * 3) * KEY_FACTOR >> (64 - INDEX_BITS));
-}
-
-/* NULL: none of ours. */
-static inline const struct field *field_find(const struct callev_parser *p, struct slice name)
-{
-	struct key key;
-
-	if (name.n == 0 || name.n > KEY_LEN_MAX)
-		return NULL;
-	key = key_of(name);
-	for (unsigned at = key_slot(&key);; at = (at + 1) % INDEX_SLOTS) {
-		const struct slot *slot = &p->index[at];
-
-		if (slot->key.head == key.head && slot->key.tail == key.tail &&
-		    slot->key.n == key.n)
-			return &fields[slot->field];
-		if (slot->key.n == 0)
-			return NULL;
-	}
+	return (unsigned)((head + n) * KEY_FACTOR >> (64 - SLOT_BITS));
 }
 
 struct callev_parser *callev_parser_new(void)
 {
 	struct callev_parser *p = calloc(1, sizeof(*p));
 
-	if (!p)
-		return NULL;
-	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-		struct key key = key_of(fields[i].key);
-		unsigned at = key_slot(&key);
+	for (size_t i = 0; p && i < ARRAY_LEN(fields); i++) {
+		unsigned at = slot_of(fields[i].head, fields[i].key.n);
 
-		while (p->index[at].key.n)
-			at = (at + 1) % INDEX_SLOTS;
-		p->index[at] = (struct slot){ key, (uint32_t)i };
+		while (p->slots[at])
+			at = (at + 1) % SLOTS;
+		p->slots[at] = (uint8_t)(i + 1);
 	}
 	return p;
 }
@@ -237,172 +200,185 @@ void callev_parser_free(struct callev_parser *p)
 	free(p);
 }
 
-/* A text, or a number as it was written; all else is absent. */
-static inline struct slice text_of(yyjson_val *v)
+/* ---- keys ---- */
+
+static inline uint64_t eight(const char *p)
 {
-	if (LIKELY(unsafe_yyjson_is_str(v)) || unsafe_yyjson_is_raw(v))
-		return slice_make(unsafe_yyjson_get_raw(v), unsafe_yyjson_get_len(v));
-	return SLICE_NONE;
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
 }
 
+/* The first eight bytes of a key of n bytes, 1..JSON_BLOCK, of JSON_BLOCK that may be read. */
+static inline uint64_t head_of(const char *key, size_t n)
+{
+#define BYTES(n) (UINT64_MAX >> (64 - 8 * (n)))
+	static const uint64_t masks[JSON_BLOCK + 1] = {
+		0,          BYTES(1),   BYTES(2),   BYTES(3),   BYTES(4),   BYTES(5),
+		BYTES(6),   BYTES(7),   UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+		UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+	};
+#undef BYTES
+
+	return eight(key) & masks[n];
+}
+
+static inline bool field_is(const struct field *field, const char *key, size_t n, uint64_t head)
+{
+	return field->head == head && field->key.n == n &&
+	       (n <= 8 || eight(field->key.p + n - 8) == eight(key + n - 8));
+}
+
+/* Of the event itself; NULL: none of ours. key and n as in head_of. */
+static HOT const struct field *field_find(const struct callev_parser *p, const char *key, size_t n)
+{
+	uint64_t head = head_of(key, n);
+
+	for (unsigned at = slot_of(head, n); p->slots[at]; at = (at + 1) % SLOTS) {
+		const struct field *field = &fields[p->slots[at] - 1];
+
+		if (LIKELY(field_is(field, key, n, head)))
+			return field;
+	}
+	return NULL;
+}
+
+/* What a key may name: the members of an object of its own, or those of the event. */
+struct scope {
+	const struct field *members; /* NULL: the event's */
+	size_t n;
+};
+
+static const struct scope of_event = { NULL, 0 };
+
+/* Of a contact, a person or a cause, which have few. */
+static inline const struct field *member_find(struct scope scope, const char *key, size_t n)
+{
+	uint64_t head = head_of(key, n);
+
+	for (size_t i = 0; i < scope.n; i++) {
+		if (field_is(&scope.members[i], key, n, head))
+			return &scope.members[i];
+	}
+	return NULL;
+}
+
+static HOT const struct field *find(const struct callev_parser *p, struct scope scope,
+				    const char *key, size_t n)
+{
+	return scope.members ? member_find(scope, key, n) : field_find(p, key, n);
+}
+
+/* A key of any length, anywhere. */
+static const struct field *find_named(const struct callev_parser *p, struct scope scope,
+				      struct slice key)
+{
+	char room[JSON_BLOCK] = "";
+
+	if (key.n == 0 || key.n > KEY_LEN_MAX)
+		return NULL;
+	memcpy(room, key.p, key.n);
+	return find(p, scope, room, key.n);
+}
+
+/* One with blanks behind it, with escapes, none of ours or near the end. */
+static __attribute__((noinline)) const char *take_hard_key(struct reading *r, struct scope scope,
+							   const char *p, const struct field **ret)
+{
+	struct slice key;
+
+	p = json_scan_key(&r->scan, p, &key);
+	*ret = p ? find_named(r->parser, scope, key) : NULL;
+	return p;
+}
+
+/* The key at p: the place of its value, and the field it means, or NULL. What is ours has no
+ * escapes, so up to the next quote it is the key or it is none of ours. */
+static HOT const char *take_key(struct reading *r, struct scope scope, const char *p,
+				const struct field **ret)
+{
+	const char *key = p + 1;
+
+	if (LIKELY(*p == '"' && r->scan.end - key > JSON_BLOCK + 1)) {
+		size_t n = json_quote_n(key);
+
+		*ret = find(r->parser, scope, key, n);
+		if (LIKELY(*ret && key[n + 1] == ':'))
+			return json_scan_blanks(key + n + 2);
+	}
+	return take_hard_key(r, scope, p, ret);
+}
+
+/* ---- values ---- */
+
+/* The top bit of each byte that is a small letter, a digit or a dash. */
+static inline uint64_t name_bytes(uint64_t v)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
+	uint64_t low = v & ~tops;
+	uint64_t letter = (low + ones * (0x80 - 'a')) & ~(low + ones * (0x7f - 'z'));
+	uint64_t digit = (low + ones * (0x80 - '0')) & ~(low + ones * (0x7f - '9'));
+	uint64_t dash = ~((low ^ ones * '-') + ones * 0x7f);
+
+	return (letter | digit | dash) & ~v & tops;
+}
+
+/* Eight bytes at a time, the last eight once more where they are not the last of these. */
 static bool is_name(struct slice s)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
+	const uint64_t all = UINT64_C(0x8080808080808080);
+	uint64_t good = all;
+	char room[8] = "aaaaaaaa";
 
-		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
-			return false;
+	if (s.n == 0 || s.n > NAME_LEN_MAX)
+		return false;
+	if (s.n < 8) {
+		memcpy(room, s.p, s.n);
+		return name_bytes(eight(room)) == all;
 	}
-	return s.n > 0 && s.n <= NAME_LEN_MAX;
+	for (size_t i = 0; i + 8 <= s.n; i += 8)
+		good &= name_bytes(eight(s.p + i));
+	return (good & name_bytes(eight(s.p + s.n - 8))) == all;
 }
 
 /* rules.md 2: an id written 1e3, 12.0 or -1 is refused, never rounded. */
-static const char *read_ident(yyjson_val *v, struct slice *ret)
+static inline const char *read_ident(const struct json_value *v, struct slice *ret)
 {
-	*ret = text_of(v);
-	if (unsafe_yyjson_is_raw(v) && !slice_is_digits(*ret))
-		return "an id is a text or a whole number";
-	if (ret->n == 0 && !unsafe_yyjson_is_str(v) && !unsafe_yyjson_is_null(v))
-		return "an id is a text or a whole number";
-	return NULL;
-}
-
-/* Room for the texts of a list, or NULL. */
-static struct slice *list_room(struct reading *r, yyjson_val *list)
-{
-	return arena_alloc(&r->parser->arena, unsafe_yyjson_get_len(list) * sizeof(struct slice));
-}
-
-static const char *read_idents(struct reading *r, yyjson_val *list)
-{
-	struct slice *ids;
-	size_t i, n, ids_n = 0;
-	yyjson_val *v;
-
-	r->ev->leg_ids_n = 0;
-	if (unsafe_yyjson_is_null(list))
+	*ret = v->text;
+	if (LIKELY(v->type == JSON_TEXT) || v->type == JSON_NULL ||
+	    (v->type == JSON_NUMBER && slice_is_digits(v->text)))
 		return NULL;
-	if (!unsafe_yyjson_is_arr(list))
-		return "leg_ids is a list of ids";
-	ids = list_room(r, list);
-	if (!ids)
-		return no_memory;
-	yyjson_arr_foreach(list, i, n, v)
-	{
-		const char *wrong = read_ident(v, &ids[ids_n]);
-
-		if (wrong)
-			return wrong;
-		ids_n += ids[ids_n].n > 0;
-	}
-	r->ev->leg_ids = ids;
-	r->ev->leg_ids_n = ids_n;
-	return ids_n > CALLEV_LIST_MAX ? "too many leg_ids" : NULL;
+	return "an id is a text or a whole number";
 }
 
-static const char *read_texts(struct reading *r, yyjson_val *list)
-{
-	struct slice *texts;
-	size_t i, n, texts_n = 0;
-	yyjson_val *v;
-
-	r->ev->tags_n = 0;
-	if (!unsafe_yyjson_is_arr(list))
-		return NULL;
-	texts = list_room(r, list);
-	if (!texts)
-		return no_memory;
-	yyjson_arr_foreach(list, i, n, v)
-	{
-		texts[texts_n] = text_of(v);
-		texts_n += texts[texts_n].n > 0;
-	}
-	r->ev->tags = texts;
-	r->ev->tags_n = texts_n;
-	return texts_n > CALLEV_LIST_MAX ? "too many tags" : NULL;
-}
-
-static const char *read_time(yyjson_val *v, int64_t *ret)
+static const char *read_time(const struct json_value *v, int64_t *ret)
 {
 	*ret = TIME_NONE;
-	if (unsafe_yyjson_is_null(v))
+	if (v->type == JSON_NULL || (v->type == JSON_TEXT && !time_iso_read(v->text, ret)))
 		return NULL;
-	if (!unsafe_yyjson_is_str(v) || time_iso_read(text_of(v), ret))
-		return "a time is written as ISO 8601 with a zone";
-	return NULL;
+	return "a time is written as ISO 8601 with a zone";
 }
 
-static int64_t read_whole(yyjson_val *v, int64_t min, int64_t max, int64_t absent)
+static int64_t read_whole(const struct json_value *v, int64_t min, int64_t max, int64_t absent)
 {
 	int64_t value;
 
-	if (!unsafe_yyjson_is_raw(v) || slice_i64(text_of(v), &value) || value < min || value > max)
+	if (v->type != JSON_NUMBER || slice_i64(v->text, &value) || value < min || value > max)
 		return absent;
 	return value;
 }
 
-static const char *read_value(struct reading *r, const struct field *field, yyjson_val *v,
-			      void *into);
-
-/* An object of few members; what it had from an earlier key of the same name is gone. */
-static const char *read_object(struct reading *r, const struct field *members, size_t members_n,
-			       yyjson_val *object, void *into)
-{
-	size_t i, n;
-	yyjson_val *key, *v;
-
-	if (!unsafe_yyjson_is_obj(object))
-		return NULL;
-	yyjson_obj_foreach(object, i, n, key, v)
-	{
-		struct slice name = text_of(key);
-
-		for (size_t m = 0; m < members_n; m++) {
-			const char *wrong;
-
-			if (!slice_eq(members[m].key, name))
-				continue;
-			wrong = read_value(r, &members[m], v, (char *)into + members[m].offset);
-			if (wrong)
-				return wrong;
-			break;
-		}
-	}
-	return NULL;
-}
-
-static const char *read_contact(struct reading *r, yyjson_val *v, struct contact *ret)
-{
-	const char *wrong;
-
-	memset(ret, 0, sizeof(*ret));
-	wrong = read_object(r, contact_fields, ARRAY_LEN(contact_fields), v, ret);
-	if (ret->number.n)
-		ret->uri = SLICE_NONE;
-	return wrong;
-}
-
-static const char *read_person(struct reading *r, yyjson_val *v, struct person *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	return read_object(r, person_fields, ARRAY_LEN(person_fields), v, ret);
-}
-
-static const char *read_cause(struct reading *r, yyjson_val *v, struct cause *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	return read_object(r, cause_fields, ARRAY_LEN(cause_fields), v, ret);
-}
+#define SCHEMA_LEN 18
+static const struct slice schema = SLICE_INIT("callstream.event/1");
 
 /* The members without which there is no event: wrong ones are errors. */
-static const char *read_identity(struct reading *r, const struct field *field, yyjson_val *v,
+static const char *read_identity(struct reading *r, enum field_type type, struct slice text,
 				 void *into)
 {
-	struct slice text = text_of(v);
-
-	switch (field->type) {
+	switch (type) {
 	case FIELD_SCHEMA:
-		r->schema = slice_eq(text, SLICE("callstream.event/1"));
+		r->schema = slice_eq(text, schema);
 		return r->schema ? NULL : "schema is callstream.event/1";
 	case FIELD_UUID:
 		r->id = !uuid_read(text, into);
@@ -411,45 +387,44 @@ static const char *read_identity(struct reading *r, const struct field *field, y
 		*(struct slice *)into = text;
 		return is_name(text) ? NULL : "a name is 1 to 63 of a-z, 0-9 and -";
 	default:
-		return callev_kind_read(text, into) ? "not a kind of event" : NULL;
+		r->kind = !callev_kind_read(text, into);
+		return r->kind ? NULL : "not a kind of event";
 	}
 }
 
 /* Words of small sets and flags: what is none of them is absent. */
-static void read_word(const struct field *field, yyjson_val *v, void *into)
+static void read_word(enum field_type type, const struct json_value *v, void *into)
 {
-	struct slice text = text_of(v);
-
-	switch (field->type) {
+	switch (type) {
 	case FIELD_DIRECTION:
-		if (direction_read(text, into))
+		if (direction_read(v->text, into))
 			*(enum direction *)into = DIRECTION_NONE;
 		break;
 	case FIELD_SIDE:
-		if (side_read(text, into))
+		if (side_read(v->text, into))
 			*(enum side *)into = SIDE_NONE;
 		break;
 	case FIELD_OUTCOME:
-		if (outcome_read(text, into))
+		if (outcome_read(v->text, into))
 			*(enum outcome *)into = OUTCOME_NONE;
 		break;
 	case FIELD_RECORDED:
-		*(enum tristate *)into = !unsafe_yyjson_is_bool(v)  ? TRI_ABSENT
-					 : unsafe_yyjson_is_true(v) ? TRI_YES
-								    : TRI_NO;
+		*(enum tristate *)into = v->type == JSON_TRUE    ? TRI_YES
+					 : v->type == JSON_FALSE ? TRI_NO
+								 : TRI_ABSENT;
 		break;
 	default:
-		*(bool *)into = unsafe_yyjson_is_false(v);
+		*(bool *)into = v->type == JSON_FALSE;
 	}
 }
 
-/* Reads one member; NULL, or why it is wrong. */
-static const char *read_value(struct reading *r, const struct field *field, yyjson_val *v,
-			      void *into)
+/* Reads one value that was taken; NULL, or why it is wrong. */
+static inline const char *read_plain(struct reading *r, enum field_type type,
+				     const struct json_value *v, void *into)
 {
-	switch (field->type) {
+	switch (type) {
 	case FIELD_TEXT:
-		*(struct slice *)into = text_of(v);
+		*(struct slice *)into = v->text;
 		return NULL;
 	case FIELD_IDENT:
 		return read_ident(v, into);
@@ -468,27 +443,229 @@ static const char *read_value(struct reading *r, const struct field *field, yyjs
 	case FIELD_UUID:
 	case FIELD_NAME:
 	case FIELD_KIND:
-		return read_identity(r, field, v, into);
-	case FIELD_CONTACT:
-		return read_contact(r, v, into);
-	case FIELD_PERSON:
-		return read_person(r, v, into);
-	case FIELD_CAUSE:
-		return read_cause(r, v, into);
-	case FIELD_IDENTS:
-		return read_idents(r, v);
-	case FIELD_TEXTS:
-		return read_texts(r, v);
-	case FIELD_NOTE_TEXT:
-		r->text = v;
-		return NULL;
-	case FIELD_SKIPPED:
-		return NULL;
+		return read_identity(r, type, v->text, into);
 	default:
-		read_word(field, v, into);
+		read_word(type, v, into);
 		return NULL;
 	}
 }
+
+/* A value where no list or object has a meaning: one that stands there is passed over. */
+static inline const char *take_single(struct reading *r, const char *p, struct json_value *ret)
+{
+	p = json_scan_value(&r->scan, p, ret);
+	return UNLIKELY(p && ret->type >= JSON_LIST) ? json_scan_skip(&r->scan, p) : p;
+}
+
+static __attribute__((noinline)) const char *read_any(struct reading *r, enum field_type type,
+						      const char *p, void *into)
+{
+	struct json_value v;
+	const char *wrong;
+
+	p = take_single(r, p, &v);
+	if (UNLIKELY(!p))
+		return NULL;
+	wrong = read_plain(r, type, &v, into);
+	return UNLIKELY(wrong) ? fail(r, wrong) : p;
+}
+
+/* A text of n bytes at p? Whoever reads it finds out whether it has escapes: what it wants has
+ * none. */
+static inline bool is_text_of(const struct reading *r, const char *p, ptrdiff_t n)
+{
+	return LIKELY(r->scan.end - p > n + 2 && *p == '"' && p[n + 1] == '"');
+}
+
+/* What every event begins with. */
+static __attribute__((noinline)) const char *read_head(struct reading *r, enum field_type type,
+						       const char *p, void *into)
+{
+	switch (type) {
+	case FIELD_SCHEMA:
+		r->schema = is_text_of(r, p, SCHEMA_LEN) &&
+			    memcmp(p + 1, schema.p, SCHEMA_LEN) == 0;
+		if (LIKELY(r->schema))
+			return p + SCHEMA_LEN + 2;
+		break;
+	case FIELD_UUID:
+		r->id = is_text_of(r, p, UUID_TEXT_LEN) &&
+			LIKELY(!uuid_read(slice_make(p + 1, UUID_TEXT_LEN), into));
+		if (LIKELY(r->id))
+			return p + UUID_TEXT_LEN + 2;
+		break;
+	default:
+		break;
+	}
+	return read_any(r, type, p, into);
+}
+
+/* Of what is frequent, as it mostly stands, without a look at it beforehand. */
+static HOT const char *read_single(struct reading *r, enum field_type type, const char *p,
+				   void *into)
+{
+	if (type < FIELD_TIME) { /* FIELD_TEXT, FIELD_IDENT */
+		if (LIKELY(*p == '"'))
+			return json_scan_text(&r->scan, p, into);
+	} else if (type == FIELD_TIME) {
+		if (is_text_of(r, p, TIME_ISO_LEN) &&
+		    LIKELY(!time_iso_read(slice_make(p + 1, TIME_ISO_LEN), into)))
+			return p + TIME_ISO_LEN + 2;
+	} else if (type < FIELD_NAME) { /* FIELD_SCHEMA, FIELD_UUID */
+		return read_head(r, type, p, into);
+	}
+	return read_any(r, type, p, into);
+}
+
+/* ---- lists ---- */
+
+struct list {
+	struct slice *v;
+	size_t n, cap;
+};
+
+/* Counts what is more than an event can hold, and keeps it no longer. */
+static bool list_add(struct reading *r, struct list *list, struct slice item)
+{
+	if (item.n == 0)
+		return true;
+	if (list->n == list->cap && list->n < CALLEV_LIST_MAX) {
+		size_t cap = list->cap ? list->cap * 4 : 4;
+		struct slice *v = arena_grow(&r->parser->arena, list->v, list->cap * sizeof(*v),
+					     cap * sizeof(*v));
+
+		if (!v) {
+			r->scan.no_memory = true;
+			return false;
+		}
+		list->v = v;
+		list->cap = cap;
+	}
+	if (list->n < CALLEV_LIST_MAX)
+		list->v[list->n] = item;
+	list->n++;
+	return true;
+}
+
+/* Ids must be ids, of texts what is none is left out. */
+static const char *read_items(struct reading *r, bool ids, const char *p, struct list *list)
+{
+	p = json_scan_enter(p);
+	while (p && *p != ']') {
+		const char *wrong = NULL;
+		struct json_value v;
+
+		p = take_single(r, p, &v);
+		if (!p)
+			return NULL;
+		if (ids)
+			wrong = read_ident(&v, &v.text);
+		if (wrong)
+			return fail(r, wrong);
+		if (!list_add(r, list, v.text))
+			return NULL;
+		p = json_scan_next(p, ']');
+	}
+	return p ? json_scan_leave(&r->scan, p) : NULL;
+}
+
+static const char *read_list(struct reading *r, bool ids, const char *p, const struct slice **ret,
+			     size_t *ret_n)
+{
+	struct list list = { NULL, 0, 0 };
+	struct json_value v;
+
+	*ret_n = 0;
+	if (*p != '[') {
+		p = take_single(r, p, &v);
+		return p && ids && v.type != JSON_NULL ? fail(r, "leg_ids is a list of ids") : p;
+	}
+	p = read_items(r, ids, p, &list);
+	*ret = list.v;
+	*ret_n = list.n;
+	if (p && list.n > CALLEV_LIST_MAX)
+		return fail(r, ids ? "too many leg_ids" : "too many tags");
+	return p;
+}
+
+/* ---- objects ---- */
+
+/* Of few members; what it had from an earlier key of the same name is gone. */
+static const char *read_object(struct reading *r, struct scope scope, const char *p, void *into)
+{
+	if (UNLIKELY(*p != '{'))
+		return json_scan_skip(&r->scan, p);
+	p = json_scan_enter(p);
+	while (p && *p != '}') {
+		const struct field *field;
+
+		p = take_key(r, scope, p, &field);
+		if (!p)
+			return NULL;
+		p = field ? read_single(r, field->type, p, (char *)into + field->offset)
+			  : json_scan_skip(&r->scan, p);
+		if (p)
+			p = json_scan_next(p, '}');
+	}
+	return p ? json_scan_leave(&r->scan, p) : NULL;
+}
+
+static const char *read_contact(struct reading *r, const char *p, struct contact *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	p = read_object(r, (struct scope){ contact_fields, ARRAY_LEN(contact_fields) }, p, ret);
+	if (ret->number.n)
+		ret->uri = SLICE_NONE;
+	return p;
+}
+
+static const char *read_person(struct reading *r, const char *p, struct person *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	return read_object(r, (struct scope){ person_fields, ARRAY_LEN(person_fields) }, p, ret);
+}
+
+static const char *read_cause(struct reading *r, const char *p, struct cause *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	return read_object(r, (struct scope){ cause_fields, ARRAY_LEN(cause_fields) }, p, ret);
+}
+
+static const char *read_note_text(struct reading *r, const char *p)
+{
+	const char *end = json_scan_skip(&r->scan, p);
+
+	if (end)
+		r->text = slice_make(p, (size_t)(end - p));
+	return end;
+}
+
+/* The value of a member of the event. */
+static inline const char *read_member(struct reading *r, const struct field *field, const char *p)
+{
+	void *into = (char *)r->ev + field->offset;
+
+	if (LIKELY(field->type < FIELD_IDENTS))
+		return read_single(r, field->type, p, into);
+	switch (field->type) {
+	case FIELD_IDENTS:
+		return read_list(r, true, p, &r->ev->leg_ids, &r->ev->leg_ids_n);
+	case FIELD_TEXTS:
+		return read_list(r, false, p, &r->ev->tags, &r->ev->tags_n);
+	case FIELD_CONTACT:
+		return read_contact(r, p, into);
+	case FIELD_PERSON:
+		return read_person(r, p, into);
+	case FIELD_CAUSE:
+		return read_cause(r, p, into);
+	case FIELD_NOTE_TEXT:
+		return read_note_text(r, p);
+	default:
+		return json_scan_skip(&r->scan, p);
+	}
+}
+
+/* ---- notes ---- */
 
 /* Appends a value as JSON. */
 static int write_json(struct buf *out, yyjson_val *v)
@@ -504,37 +681,48 @@ static int write_json(struct buf *out, yyjson_val *v)
 	return 0;
 }
 
-/* What a note said: its text, else an object of the keys that are none of ours. */
-static int read_note(struct reading *r)
+static int write_strangers(struct callev_parser *p, yyjson_val *root)
 {
-	struct buf *out = &r->parser->text;
+	struct buf *out = &p->text;
 	size_t i, n;
 	yyjson_val *key, *v;
 	int err = 0;
 
-	buf_reset(out);
-	if (r->text) {
-		err = write_json(out, r->text);
-	} else if (r->strangers) {
-		yyjson_obj_foreach(r->root, i, n, key, v)
-		{
-			if (err || field_find(r->parser, text_of(key)))
-				continue;
-			buf_add_char(out, out->n ? ',' : '{');
-			err = write_json(out, key);
-			buf_add_char(out, ':');
-			if (!err)
-				err = write_json(out, v);
-		}
-		buf_add_char(out, '}');
+	yyjson_obj_foreach(root, i, n, key, v)
+	{
+		if (err || find_named(p, of_event, json_text(key)))
+			continue;
+		buf_add_char(out, out->n ? ',' : '{');
+		err = write_json(out, key);
+		buf_add_char(out, ':');
+		if (!err)
+			err = write_json(out, v);
 	}
+	buf_add_char(out, '}');
+	return err;
+}
+
+/* What a note said: its text, else an object of the keys that are none of ours. Few events are
+ * notes, so these are read a second time. */
+static int read_note(struct reading *r, struct slice json)
+{
+	struct buf *out = &r->parser->text;
+	yyjson_val *root;
+	int err = json_read(&r->parser->arena, r->text.n ? r->text : json, &root);
+
+	if (err)
+		return err;
+	buf_reset(out);
+	err = r->text.n ? write_json(out, root) : write_strangers(r->parser, root);
 	if (err || out->bad)
 		return -ENOMEM;
 	r->ev->text = buf_slice(out);
 	return 0;
 }
 
-static const char *what_is_missing(const struct reading *r, bool kind)
+/* ---- the event ---- */
+
+static const char *what_is_missing(const struct reading *r)
 {
 	const struct callev *ev = r->ev;
 
@@ -548,36 +736,51 @@ static const char *what_is_missing(const struct reading *r, bool kind)
 		return "source is missing";
 	if (!ev->call_session_id.n)
 		return "call_session_id is missing";
-	if (!kind)
+	if (!r->kind)
 		return "kind is missing";
 	return callev_time(ev) == TIME_NONE ? "at and received_at are missing" : NULL;
 }
 
-/* The members of the object in turn; *at becomes the key that was wrong. */
-static const char *read_members(struct reading *r, yyjson_val **at)
+/* The brace at the end of the object's members; p: that at their beginning. */
+static const char *read_members(struct reading *r, const char *p)
 {
-	bool kind = false;
-	size_t i, n;
-	yyjson_val *key, *v;
+	p = json_scan_enter(p);
+	while (*p != '}') {
+		const struct field *field;
 
-	yyjson_obj_foreach(r->root, i, n, key, v)
-	{
-		const struct field *field = field_find(r->parser, text_of(key));
-		const char *wrong;
-
-		if (!field) {
+		r->key = p;
+		p = take_key(r, of_event, p, &field);
+		if (UNLIKELY(!p))
+			return NULL;
+		if (LIKELY(field)) {
+			p = read_member(r, field, p);
+		} else {
 			r->strangers = true;
-			continue;
+			p = json_scan_skip(&r->scan, p);
 		}
-		kind |= field->type == FIELD_KIND;
-		wrong = read_value(r, field, v, (char *)r->ev + field->offset);
-		if (wrong) {
-			*at = key;
-			return wrong;
-		}
+		if (LIKELY(p))
+			p = json_scan_next(p, '}');
+		if (UNLIKELY(!p))
+			return NULL;
 	}
-	*at = NULL;
-	return what_is_missing(r, kind);
+	return p;
+}
+
+static bool read_event(struct reading *r, struct slice json)
+{
+	const char *p = json_scan_begin(&r->scan, json, &r->parser->arena);
+
+	if (!p) {
+		r->wrong = "an event is a JSON object";
+		return false;
+	}
+	callev_init(r->ev);
+	p = read_members(r, p);
+	if (!p || p + 1 != r->scan.end)
+		return false;
+	r->key = NULL;
+	r->wrong = what_is_missing(r);
+	return r->wrong == NULL;
 }
 
 static int refuse(struct parse_error *error, size_t offset, const char *reason)
@@ -586,39 +789,32 @@ static int refuse(struct parse_error *error, size_t offset, const char *reason)
 	return -EBADMSG;
 }
 
+/* What the library says of the line; where it says nothing, what we found. */
+static int tell(struct reading *r, struct slice json, struct parse_error *error)
+{
+	int err;
+
+	arena_reset(&r->parser->arena);
+	err = json_check(&r->parser->arena, json, &error->offset, &error->reason);
+	if (err)
+		return err;
+	return refuse(error, r->key ? (size_t)(r->key - json.p) : 0,
+		      r->wrong ? r->wrong : "no JSON");
+}
+
 int callev_parse(struct callev_parser *p, struct slice json, struct callev *ret,
 		 struct parse_error *error)
 {
-	yyjson_alc memory = json_memory(&p->arena);
 	struct reading r = { .parser = p, .ev = ret };
-	yyjson_read_err syntax;
-	const char *wrong;
-	yyjson_doc *doc;
-	yyjson_val *at;
 
 	if (json.n == 0)
 		return refuse(error, 0, "empty");
 	arena_reset(&p->arena);
-	/* Without YYJSON_READ_INSITU the text is only read; the library's type lacks the const. */
-	doc = yyjson_read_opts((char *)(uintptr_t)json.p, json.n, YYJSON_READ_NUMBER_AS_RAW,
-			       &memory, &syntax);
-	if (!doc && syntax.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
-		return -ENOMEM;
-	if (!doc)
-		return refuse(error, syntax.pos, syntax.msg);
-	r.root = yyjson_doc_get_root(doc);
-	if (!yyjson_is_obj(r.root))
-		return refuse(error, 0, "an event is a JSON object");
-	callev_init(ret);
-	wrong = read_members(&r, &at);
-	if (wrong == no_memory)
-		return -ENOMEM;
-	if (wrong) /* a key lies in the reader's copy where it lay in the text */
-		return refuse(
-		    error, at ? (size_t)(unsafe_yyjson_get_str(at) - doc->str_pool) - 1 : 0, wrong);
+	if (UNLIKELY(!read_event(&r, json)))
+		return r.scan.no_memory ? -ENOMEM : tell(&r, json, error);
 	if (UNLIKELY(ret->untimed && ret->received_at_ms != TIME_NONE))
 		ret->at_ms = TIME_NONE;
-	if (ret->kind == CALLEV_NOTE && (r.text || r.strangers))
-		return read_note(&r);
+	if (ret->kind == CALLEV_NOTE && (r.text.n || r.strangers))
+		return read_note(&r, json);
 	return 0;
 }

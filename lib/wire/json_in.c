@@ -23,21 +23,40 @@ yyjson_alc json_memory(struct arena *a)
 	return (yyjson_alc){ take, grow, give_back, a };
 }
 
-int json_read(struct arena *a, struct slice text, yyjson_val **ret)
+static int read_doc(struct arena *a, struct slice text, yyjson_doc **ret, yyjson_read_err *error)
 {
 	yyjson_alc memory = json_memory(a);
+
+	/* Without YYJSON_READ_INSITU the text is only read; the library's type lacks the const. */
+	*ret = yyjson_read_opts((char *)(uintptr_t)text.p, text.n, YYJSON_READ_NUMBER_AS_RAW,
+				&memory, error);
+	if (*ret)
+		return 0;
+	return error->code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? -ENOMEM : -EBADMSG;
+}
+
+int json_read(struct arena *a, struct slice text, yyjson_val **ret)
+{
 	yyjson_read_err error;
 	yyjson_doc *doc;
+	int err = text.n ? read_doc(a, text, &doc, &error) : -EBADMSG;
 
-	if (text.n == 0)
-		return -EBADMSG;
-	/* Without YYJSON_READ_INSITU the text is only read; the library's type lacks the const. */
-	doc = yyjson_read_opts((char *)(uintptr_t)text.p, text.n, YYJSON_READ_NUMBER_AS_RAW,
-			       &memory, &error);
-	if (!doc)
-		return error.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? -ENOMEM : -EBADMSG;
-	*ret = yyjson_doc_get_root(doc);
-	return 0;
+	if (!err)
+		*ret = yyjson_doc_get_root(doc);
+	return err;
+}
+
+int json_check(struct arena *a, struct slice text, size_t *ret_offset, const char **ret_reason)
+{
+	yyjson_read_err error = { YYJSON_READ_ERROR_EMPTY_CONTENT, "empty", 0 };
+	yyjson_doc *doc;
+	int err = text.n ? read_doc(a, text, &doc, &error) : -EBADMSG;
+
+	if (err == -EBADMSG) {
+		*ret_offset = error.pos;
+		*ret_reason = error.msg;
+	}
+	return err;
 }
 
 static bool is_blank(char c)

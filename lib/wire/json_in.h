@@ -19,6 +19,11 @@ yyjson_alc json_memory(struct arena *a);
 /* Reads one value, blanks around it. 0; -EBADMSG (no JSON, or text that is no UTF-8); -ENOMEM. */
 CHECKED int json_read(struct arena *a, struct slice text, yyjson_val **ret);
 
+/* Is it one value, blanks around it? 0; -EBADMSG with the byte where it is not and a constant
+ * reason; -ENOMEM. */
+CHECKED int json_check(struct arena *a, struct slice text, size_t *ret_offset,
+		       const char **ret_reason);
+
 /*
  * What administrators do to templates: quotes round a macro that brings its own (""text"", and
  * "[...]" where the list has texts), a macro that the vendor left unreplaced ({{name}} becomes

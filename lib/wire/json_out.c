@@ -1,13 +1,12 @@
 #include "wire/json_out.h"
 
 #include "wire/base64.h"
+#include "wire/json_text.h"
 
 /*
  * A text is copied eight bytes at a time until one needs care; only what is behind that goes the
  * slow way. Most texts of events never leave the fast loop.
  */
-#define ONES UINT64_C(0x0101010101010101)
-#define TOPS UINT64_C(0x8080808080808080)
 
 /* Room for n more bytes behind the text so far; NULL (and bad) without. */
 static inline char *room(struct json_out *j, size_t n)
@@ -91,45 +90,6 @@ void jo_key(struct json_out *j, struct slice key)
 	j->comma = false;
 }
 
-/* The top bit of each byte that is a control character, a quote, a backslash or no ASCII; above
- * the first such byte there may be false ones. */
-static inline uint64_t special(uint64_t w)
-{
-	return (w | (w - 0x20 * ONES) | ((w ^ ('"' * ONES)) - ONES) |
-		((w ^ ('\\' * ONES)) - ONES)) &
-	       TOPS;
-}
-
-static inline bool is_plain(unsigned char c)
-{
-	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
-
-/* Length of the UTF-8 sequence (RFC 3629) of two bytes or more at p; 0 when there is none. */
-static size_t sequence(const unsigned char *p, size_t left)
-{
-	unsigned char first = p[0], low = 0x80, high = 0xbf;
-	size_t n = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-
-	if (first < 0xc2 || first > 0xf4 || n > left)
-		return 0;
-	if (first == 0xe0)
-		low = 0xa0; /* shorter forms exist */
-	else if (first == 0xed)
-		high = 0x9f; /* surrogates */
-	else if (first == 0xf0)
-		low = 0x90;
-	else if (first == 0xf4)
-		high = 0x8f; /* past U+10FFFF */
-	if (p[1] < low || p[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	return n;
-}
-
 /* The letter behind the backslash; 0 where there is none. */
 static const char letters[256] = {
 	['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
@@ -144,7 +104,7 @@ static inline char *put_plain(char *p, const unsigned char **s, const unsigned c
 
 		memcpy(&w, *s, 8);
 		memcpy(p, &w, 8);
-		found = special(w);
+		found = json_not_plain(w);
 		if (found) {
 			size_t n = (size_t)__builtin_ctzll(found) / 8;
 
@@ -154,7 +114,7 @@ static inline char *put_plain(char *p, const unsigned char **s, const unsigned c
 		*s += 8;
 		p += 8;
 	}
-	while (*s < end && is_plain(**s))
+	while (*s < end && json_is_plain(**s))
 		*p++ = (char)*(*s)++;
 	return p;
 }
@@ -176,7 +136,7 @@ static inline char *put_special(char *p, const unsigned char **s, const unsigned
 
 		memcpy(p, code, sizeof(code));
 		p += sizeof(code);
-	} else if ((n = sequence(*s, (size_t)(end - *s)))) {
+	} else if ((n = json_sequence((const char *)*s, (size_t)(end - *s)))) {
 		memcpy(p, *s, n);
 		p += n;
 	} else {
@@ -225,11 +185,11 @@ void jo_text(struct json_out *j, struct slice s)
 		uint64_t w;
 
 		memcpy(&w, s.p + i, 8);
-		if (special(w))
+		if (json_not_plain(w))
 			break;
 		memcpy(p + i, &w, 8);
 	}
-	for (; i < s.n && is_plain((unsigned char)s.p[i]); i++)
+	for (; i < s.n && json_is_plain((unsigned char)s.p[i]); i++)
 		p[i] = s.p[i];
 	p += i;
 	if (LIKELY(i == s.n)) {

@@ -1,12 +1,13 @@
 /*
- * Any bytes as an event. What reads must be written as JSON that reads again and says the same; a
- * refusal must point into the input. Lines are one call's events: their record must hold what every
- * record promises.
+ * Any bytes as an event. The plain reader (oracle/) says the same of every line. What reads must be
+ * written as JSON that reads again and says the same; a refusal must point into the input. Lines
+ * are one call's events: their record must hold what every record promises.
  */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "call/fold.h"
+#include "oracle/callev_oracle.h"
 
 #define LINES_MAX 32
 
@@ -97,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (!parsers[n])
 			parsers[n] = callev_parser_new();
+		must(oracle_agrees(parsers[n], line));
 		if (callev_parse(parsers[n], line, &events[n], &error)) {
 			must(error.reason && error.offset <= line.n);
 			continue;

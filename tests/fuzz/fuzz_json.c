@@ -1,8 +1,10 @@
-/* Other people's JSON, read and mended: no byte past the end, no text that is no UTF-8. */
+/* Other people's JSON, read and mended: no byte past the end, no text that is no UTF-8. The scanner
+ * takes the objects that the library takes, and no others. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "wire/json_in.h"
+#include "wire/json_scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,6 +41,24 @@ static size_t walk(yyjson_val *object)
 	return total;
 }
 
+/* Is it one object, by the scanner? */
+static bool scans(struct arena *a, struct slice text)
+{
+	struct json_scan s;
+	const char *p = json_scan_begin(&s, text, a);
+	struct slice key;
+
+	p = p ? json_scan_enter(p) : NULL;
+	while (p && *p != '}') {
+		p = json_scan_key(&s, p, &key);
+		if (p)
+			seen += sum(key);
+		p = p ? json_scan_skip(&s, p) : NULL;
+		p = p ? json_scan_next(p, '}') : NULL;
+	}
+	return p && p + 1 == s.end;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* Copies of exactly this size: a read past the end is seen. */
@@ -50,8 +70,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(text && mended);
 	if (size)
 		memcpy(text, data, size);
+	v = NULL;
 	if (!json_read(&a, slice_make(text, size), &v))
 		seen += walk(v);
+	check(scans(&a, slice_make(text, size)) == yyjson_is_obj(v));
 	n = json_mend(slice_make(text, size), mended);
 	check(n <= size);
 	if (!json_read(&a, slice_make(mended, n), &v))

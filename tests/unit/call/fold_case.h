@@ -15,7 +15,9 @@
 #define FOLD_CASE_EVENTS_MAX 64
 
 struct fold_case {
-	struct callev_parser *parsers[FOLD_CASE_EVENTS_MAX]; /* each holds its event's texts */
+	/* Each event's texts lie in its parser and in its line. */
+	struct callev_parser *parsers[FOLD_CASE_EVENTS_MAX];
+	char *lines[FOLD_CASE_EVENTS_MAX];
 	struct callev events[FOLD_CASE_EVENTS_MAX];
 	size_t n;
 	struct folder *folder;
@@ -33,8 +35,10 @@ static inline void fold_case_init(struct fold_case *c)
 
 static inline void fold_case_fini(struct fold_case *c)
 {
-	for (size_t i = 0; i < c->n; i++)
+	for (size_t i = 0; i < c->n; i++) {
 		callev_parser_free(c->parsers[i]);
+		free(c->lines[i]);
+	}
 	folder_free(c->folder);
 }
 
@@ -44,7 +48,9 @@ static inline void fold_case_add(struct fold_case *c, struct slice json)
 
 	assert_true(c->n < FOLD_CASE_EVENTS_MAX);
 	c->parsers[c->n] = callev_parser_new();
-	assert_non_null(c->parsers[c->n]);
+	c->lines[c->n] = slice_dup(json);
+	assert_true(c->parsers[c->n] && c->lines[c->n]);
+	json.p = c->lines[c->n];
 	if (callev_parse(c->parsers[c->n], json, &c->events[c->n], &error))
 		fail_msg("event %zu, byte %zu: %s\n%.*s", c->n, error.offset, error.reason,
 			 SLICE_ARG(json));

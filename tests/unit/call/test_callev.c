@@ -294,9 +294,9 @@ static void memory_is_used_again(void **state)
 static int parse_lists(struct callev_parser *p, int legs_n, int tags_n, struct callev *ret,
 		       struct parse_error *error)
 {
-	struct buf in = BUF_EMPTY;
-	int err;
+	static struct buf in; /* what was read may lie in it */
 
+	buf_reset(&in);
 	buf_printf(&in, "{%s\"kind\":\"call.ended\",%s,\"leg_ids\":[\"\",0", HEAD, AT);
 	for (int i = 1; i < legs_n; i++)
 		buf_printf(&in, ",%d", i);
@@ -304,9 +304,7 @@ static int parse_lists(struct callev_parser *p, int legs_n, int tags_n, struct c
 	for (int i = 1; i < tags_n; i++)
 		buf_printf(&in, ",\"%d\"", i);
 	buf_add_text(&in, "]}");
-	err = callev_parse(p, buf_slice(&in), ret, error);
-	buf_fini(&in);
-	return err;
+	return callev_parse(p, buf_slice(&in), ret, error);
 }
 
 /* What an event can hold is kept whole; what says more is refused, not cut. */
