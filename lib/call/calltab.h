@@ -98,6 +98,9 @@ void calltab_prefetch(const struct calltab *tab, const struct callev *events, si
 
 /* When the next timer is due; INT64_MAX when none runs. */
 int64_t calltab_next_due(struct calltab *tab);
+/* The time, now_ms at the latest, up to which about max timers (1..) run and those of the same
+ * moment: for who must not do too much at once. *ret_n: how many may run up to then. */
+int64_t calltab_due_by(struct calltab *tab, int64_t now_ms, size_t max, size_t *ret_n);
 /* Runs every timer due at now_ms, in the order of their times. 0 or -ENOMEM. */
 CHECKED int calltab_tick(struct calltab *tab, int64_t now_ms);
 

@@ -18,6 +18,8 @@
 #define MARK_MS            500
 #define WRITE_BYTES_MAX    (16u << 20) /* of slices in one transaction of a hand-over */
 #define TIMERS_BYTES_MAX   (64u << 20) /* then partitions that can wait have the next transaction */
+#define TIMERS_MAX         20000u      /* in one transaction, of all partitions; but each may run */
+#define TIMERS_MIN         100u        /* that many */
 
 void correlate_now(struct correlate_worker *w, struct correlate_now *ret)
 {
@@ -124,27 +126,45 @@ static int64_t lag_of(struct correlate_worker *w, const struct partition *p)
 	return log_worker_lag(w->worker, TOPIC_EVENTS, p->index);
 }
 
-/* After an hour without a correlator the timers of all calls may be due: in one transaction they
- * would take longer than it lives, again and again. What was read is committed in any case. */
+/*
+ * After an hour without a correlator the timers of all calls may be due: in one transaction they
+ * would take longer than it lives, again and again. So the clock of a partition goes on in steps of
+ * so many timers, each a commit, and the journal says where it stood. What was read is committed in
+ * any case.
+ */
 static bool can_wait(const struct correlate_worker *w, const struct partition *p)
 {
 	return w->batch_bytes >= TIMERS_BYTES_MAX && p->events_batch == 0 && p->out.n == 0;
 }
 
+/* timers: that this transaction runs so far. */
+static int64_t bound_clock(struct partition *p, int64_t clock_ms, size_t *timers)
+{
+	size_t left = TIMERS_MAX - MIN(*timers, TIMERS_MAX), n;
+
+	clock_ms = partition_bound_clock(p, clock_ms, MAX(left, TIMERS_MIN), &n);
+	*timers += n;
+	return clock_ms;
+}
+
 static int step_what_wants(struct correlate_worker *w, const struct correlate_now *now,
 			   size_t *commit_n)
 {
+	size_t timers = 0;
 	int rc = 0;
 
+	w->first_part = (w->first_part + 1) % w->parts_n; /* each may be the first in its turn */
 	for (size_t i = 0; i < w->parts_n && rc == 0; i++) {
-		struct partition *p = w->parts[i];
+		struct partition *p = w->parts[(w->first_part + i) % w->parts_n];
 		struct partition_step s = { .mono_ms = now->mono_ms };
 
 		if (!p || can_wait(w, p))
 			continue;
 		s.clock_ms = partition_clock(p, lag_of(w, p), now->wall_ms, now->mono_ms);
-		if (partition_wants_step(p, s.clock_ms, now->mono_ms))
-			rc = step(w, p, &s, commit_n);
+		if (!partition_wants_step(p, s.clock_ms, now->mono_ms))
+			continue;
+		s.clock_ms = bound_clock(p, s.clock_ms, &timers);
+		rc = step(w, p, &s, commit_n);
 	}
 	return rc;
 }
@@ -265,6 +285,7 @@ static int write_some(struct correlate_worker *w, const struct log_part *parts, 
 		      size_t *commit_n)
 {
 	struct correlate_now now;
+	size_t timers = 0;
 	int rc = 0;
 
 	correlate_now(w, &now);
@@ -276,6 +297,7 @@ static int write_some(struct correlate_worker *w, const struct log_part *parts, 
 		if (!p || p->checkpoint.n == 0 || !among(parts, parts_n, p))
 			continue;
 		s.clock_ms = partition_clock(p, lag_of(w, p), now.wall_ms, now.mono_ms);
+		s.clock_ms = bound_clock(p, s.clock_ms, &timers);
 		rc = step(w, p, &s, commit_n);
 	}
 	return rc;

@@ -44,7 +44,7 @@ struct correlate_worker {
 	struct correlate_gap *gaps;
 	struct log_part *commit;
 	struct takeover_job *jobs;
-	size_t parts_n;
+	size_t parts_n, first_part;
 	struct wall_clock wall;
 	int broken;           /* a hook's error: the life ends with it */
 	int64_t began_ms;     /* of the batch; 0: no event yet */

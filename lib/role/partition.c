@@ -232,6 +232,12 @@ int64_t partition_clock(struct partition *p, int64_t lag, int64_t wall_ms, int64
 	return lag == 0 ? MAX(wall_ms, log_ms + (mono_ms - p->known_mono_ms)) : log_ms;
 }
 
+int64_t partition_bound_clock(struct partition *p, int64_t clock_ms, size_t timers_max,
+			      size_t *ret_n)
+{
+	return MAX(calltab_due_by(p->tab, clock_ms, timers_max, ret_n), p->clock_ms);
+}
+
 int64_t partition_due_ms(const struct partition *p)
 {
 	int64_t since_ms = closed_pending_since(p->closed);

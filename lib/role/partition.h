@@ -94,6 +94,11 @@ CHECKED int partition_apply(struct partition *p, const struct log_msg *msg);
  */
 int64_t partition_clock(struct partition *p, int64_t lag, int64_t wall_ms, int64_t mono_ms);
 
+/* A clock up to clock_ms at which no more than about timers_max (1..) timers run; the rest is the
+ * next step's. *ret_n: how many may. */
+int64_t partition_bound_clock(struct partition *p, int64_t clock_ms, size_t timers_max,
+			      size_t *ret_n);
+
 /* By the partition's clock: when a step has something to do; INT64_MAX when only events can give
  * it something. */
 int64_t partition_due_ms(const struct partition *p);

@@ -503,11 +503,14 @@ static void end_batch(struct world *w, struct partition *p)
 {
 	struct rng *r = &w->rng;
 	int64_t clock_ms;
+	size_t timers_n;
 
 	if (chance(r, 30))
 		w->now_ms += (int64_t)below(r, chance(r, 10) ? 1200000 : 30000);
 	w->mono_ms += chance(r, 70) ? (int64_t)below(r, 500) : (int64_t)below(r, 40000);
 	clock_ms = partition_clock(p, chance(r, 50) ? 0 : 1, w->now_ms, w->mono_ms);
+	if (chance(r, 30))
+		clock_ms = partition_bound_clock(p, clock_ms, 1 + below(r, 4), &timers_n);
 	w->ops[w->ops_n++] = (struct op){
 		w->events_n,
 		{ clock_ms, w->mono_ms, chance(r, 10) ? below(r, 20000) : 0 },

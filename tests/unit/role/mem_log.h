@@ -356,6 +356,21 @@ static inline void mem_worker_free(struct log_worker *base)
 	free(mem_worker_of(base));
 }
 
+/* There is no member while it is asked. */
+static inline int mem_set_committed(struct log_worker *base, enum topic topic, int32_t partition,
+				    int64_t deadline_ms, int64_t offset)
+{
+	struct mem_log *m = mem_worker_of(base)->m;
+
+	(void)topic;
+	(void)partition;
+	(void)deadline_ms;
+	pthread_mutex_lock(&m->lock);
+	m->committed = offset;
+	pthread_mutex_unlock(&m->lock);
+	return 0;
+}
+
 static inline int mem_committed(struct log_worker *base, enum topic topic, int32_t partition,
 				int64_t deadline_ms, int64_t *ret)
 {
@@ -441,6 +456,7 @@ static const struct log_ops mem_ops = {
 	.txn_abort = mem_abort,
 	.worker_free = mem_worker_free,
 	.committed = mem_committed,
+	.set_committed = mem_set_committed,
 	.high_watermark = mem_high,
 	.read_partition = mem_read,
 };

@@ -115,6 +115,36 @@ static void timers_run_from_the_clock_where_the_log_was_set_back(void **state)
 	assert_true(partition_due_ms(s->p) > T0 + 3600000);
 }
 
+/* A table full of timers that are all due: the clock goes on in steps of a few. */
+static void the_clock_stands_still_for_many_timers(void **state)
+{
+	struct state *s = *state;
+	int64_t before_ms = 0, clock_ms = 0;
+	size_t steps = 0, n, told = 0;
+
+	for (int i = 0; i < 100; i++) {
+		char session[16];
+
+		snprintf(session, sizeof(session), "%d", i / 2 * 2); /* two events a call */
+		feed(s->p, session, i % 2 ? CALLEV_CALL_ENDED : CALLEV_CALL_STARTED);
+	}
+	for (; told < 50; steps++) {
+		struct partition_step step = { T0 + 50000, (int64_t)steps, 0 };
+
+		step.clock_ms = partition_bound_clock(s->p, step.clock_ms, 7, &n);
+		assert_in_range(n, 1, 7);
+		assert_int_equal(0, partition_step(s->p, &step));
+		clock_ms = s->p->clock_ms;
+		assert_true(steps == 0 || clock_ms > before_ms);
+		assert_in_range(count_out(s->p, TOPIC_CALLS, ""), 0, 7);
+		told += count_out(s->p, TOPIC_CALLS, "");
+		before_ms = clock_ms;
+		outbox_reset(&s->p->out);
+	}
+	assert_in_range(steps, 8, 20);
+	assert_int_equal(T0 + 50000, partition_bound_clock(s->p, T0 + 50000, 7, &n));
+}
+
 /* ---- dead letters ---- */
 
 static yyjson_doc *letter(const struct partition *p, size_t i, struct slice *key)
@@ -392,6 +422,7 @@ int main(void)
 		WITH_PARTITION(the_clock_is_the_walls_only_without_lag),
 		WITH_PARTITION(the_clock_goes_on_where_the_log_is_ahead),
 		WITH_PARTITION(timers_run_from_the_clock_where_the_log_was_set_back),
+		WITH_PARTITION(the_clock_stands_still_for_many_timers),
 		WITH_PARTITION(what_cannot_be_read_is_dead),
 		WITH_PARTITION(what_comes_after_its_call_has_left_is_late),
 		WITH_PARTITION(an_orphan_whose_call_never_comes_is_late),

@@ -378,7 +378,12 @@ static void a_dead_letter_takes_the_place_of_what_is_too_large(void **state)
 
 static void spoil_offset(struct mem_log *f)
 {
-	f->committed++;
+	f->committed--;
+}
+
+static void move_offset_away(struct mem_log *f)
+{
+	f->committed += 1000;
 }
 
 static void spoil_journal(struct mem_log *f)
@@ -404,7 +409,8 @@ static void forget_offset(struct mem_log *f)
 }
 
 static const struct fault_case spoil_cases[] = {
-	{ "an offset past the journal", spoil_offset },
+	{ "an offset before the journal", spoil_offset },
+	{ "an offset past the end of events", move_offset_away },
 	{ "no journal", spoil_journal },
 	{ "a spoilt slice", spoil_slice },
 	{ "no offset", forget_offset },
