@@ -142,7 +142,8 @@ static int load(const struct services *s, const struct server *server, struct ht
 {
 	double server_s, broker_s, client_s;
 	struct stopwatch began;
-	int code = http_load_run(load, s->broker_pid ? WARM_UP_BROKER : WARM_UP);
+	uint64_t warm_up = s->broker_pid ? MIN(MAX(res->items, WARM_UP), WARM_UP_BROKER) : WARM_UP;
+	int code = http_load_run(load, warm_up);
 
 	if (code)
 		return code;
