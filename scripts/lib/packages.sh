@@ -57,7 +57,7 @@ found_python() { have python3 && python3 -c "import $1" 2>/dev/null; }
 found_java() {
 	local version
 	have java || return 1
-	version=$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
+	version=$(java -XX:-UsePerfData -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
 	((${version:-0} >= $1))
 }
 
