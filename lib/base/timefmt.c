@@ -161,9 +161,9 @@ static bool plain_read(const char *p, int64_t *ret_ms)
 	uint64_t date, hour, rest;
 	unsigned year, month, day, ms;
 
-	if (!(pairs_read(p, "0000-00-", date_limits, &date) &
-	      pairs_read(p + 8, "00T00:00", hour_limits, &hour) &
-	      pairs_read(p + 16, ":00.000Z", rest_limits, &rest)))
+	if (!((int)pairs_read(p, "0000-00-", date_limits, &date) &
+	      (int)pairs_read(p + 8, "00T00:00", hour_limits, &hour) &
+	      (int)pairs_read(p + 16, ":00.000Z", rest_limits, &rest)))
 		return false;
 	year = pair(date, 0) * 100 + pair(date, 2);
 	month = pair(date, 5);
