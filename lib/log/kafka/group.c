@@ -9,8 +9,9 @@
 #include "base/slog.h"
 #include "log/kafka/worker.h"
 
-#define ASK_AGAIN_US 50000
-#define ASK_HOOK_MS  1000 /* one question before the hook: then it is seen whether to stop */
+#define ASK_AGAIN_US  50000
+#define LOOK_LATER_MS 15000
+#define ASK_HOOK_MS   1000 /* one question before the hook: then it is seen whether to stop */
 
 static void die(struct worker *w, int verdict)
 {
@@ -235,7 +236,7 @@ static int ask_role(struct worker *w, rd_kafka_topic_partition_list_t *list)
 	return MIN(r, 0);
 }
 
-static bool owns_any(const struct worker *w)
+bool worker_owns_any(const struct worker *w)
 {
 	for (size_t at = 0; at < w->topics_n; at++) {
 		for (int32_t p = 0; p < w->parts[at].n; p++) {
@@ -246,16 +247,28 @@ static bool owns_any(const struct worker *w)
 	return false;
 }
 
+/* To a new member that gets nothing at first others may just be giving: it looks later. */
+static bool has_to_join_again(struct worker *w, bool some)
+{
+	bool look = w->named && !w->looked && !w->leave_by_ms;
+
+	w->look_at_ms = look && !some ? clock_mono_ms() + LOOK_LATER_MS : 0;
+	w->looked |= some;
+	return look && some && !worker_all_have_places(w);
+}
+
 /*
  * The group wants its partitions taken in any case; without the role's yes nothing is polled. To
  * whom has some an empty list says nothing; to whom has none, that it is a member all the same.
  */
 static void come(struct worker *w, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list)
 {
-	bool telling = list->cnt > 0 || !owns_any(w);
+	bool telling = list->cnt > 0 || !worker_owns_any(w);
 	int r;
 
 	w->placed = true;
+	w->again = has_to_join_again(w, list->cnt > 0);
+	telling = telling && !w->again;
 	if (telling && w->txn_open) {
 		w->hooks.revoked(w->hooks.arg, NULL, 0, false);
 		end_open(w);
@@ -291,6 +304,8 @@ static void go(struct worker *w, rd_kafka_t *rk, rd_kafka_topic_partition_list_t
 	if (w->leave_by_ms) /* the time to leave is counted beside the hook */
 		w->leave_by_ms += clock_mono_ms() - began_ms;
 	end_open(w);
+	/* Under its name it may get the place that the broker still has for it. */
+	w->looked = w->looked && !lost;
 	if (parts)
 		forget(w, parts, n);
 	free(parts);

@@ -84,9 +84,9 @@ static bool is_member_name(const char *text)
 
 static int make_consumer(struct worker *w, const char *role, const char *transactional_id)
 {
-	char group[KAFKA_NAME_SIZE], bytes[16];
+	char bytes[16];
 	const struct kafka_setting settings[] = {
-		{ "group.id", group },
+		{ "group.id", w->group },
 		{ "partition.assignment.strategy", "cooperative-sticky" },
 		{ "isolation.level", "read_committed" },
 		{ "enable.auto.commit", "false" },
@@ -109,8 +109,8 @@ static int make_consumer(struct worker *w, const char *role, const char *transac
 	rd_kafka_conf_t *conf;
 	int r;
 
-	if (snprintf(group, sizeof(group), "%s%s", w->k->cfg->kafka.topic_prefix, role) >=
-	    (int)sizeof(group))
+	if (snprintf(w->group, sizeof(w->group), "%s%s", w->k->cfg->kafka.topic_prefix, role) >=
+	    (int)sizeof(w->group))
 		return -EINVAL;
 	snprintf(bytes, sizeof(bytes), "%u", KAFKA_TOPIC_BYTES_MAX);
 	r = kafka_conf_new(w->k, settings, NULL, &conf);
@@ -225,6 +225,27 @@ static int join(struct worker *w, int timeout_ms)
 	return r == 0 || r == -EAGAIN ? r : -EPIPE;
 }
 
+/* What it was given it gives back without having told the role of it. */
+static int join_again(struct worker *w)
+{
+	rd_kafka_resp_err_t err = rd_kafka_unsubscribe(w->consumer);
+	int r = err ? kafka_verdict_code(err) : subscribe(w);
+
+	w->again = false;
+	w->placed = false;
+	if (r < 0)
+		w->dead = -EPIPE;
+	return r < 0 ? -EPIPE : 0;
+}
+
+static void look_again(struct worker *w)
+{
+	if (w->look_at_ms == 0 || clock_mono_ms() < w->look_at_ms)
+		return;
+	w->look_at_ms = 0;
+	w->again = !worker_owns_any(w) && !worker_all_have_places(w);
+}
+
 /* ---- polled ---- */
 
 void kafka_msg_done(struct log_worker *base)
@@ -323,8 +344,12 @@ int kafka_worker_poll(struct log_worker *base, int timeout_ms, struct log_msg *r
 			}
 			rd_kafka_message_destroy(m);
 		}
-		if (r < 0 || !m)
+		if (r < 0)
 			return r;
+		if (!m) {
+			look_again(w);
+			return w->again ? join_again(w) : 0;
+		}
 		/* What is left of the time is for a message. */
 		if (deadline_ms == 0)
 			deadline_ms = clock_mono_ms() + timeout_ms;

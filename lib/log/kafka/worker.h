@@ -29,13 +29,15 @@ struct worker {
 	rd_kafka_t *consumer, *producer;
 	struct log_worker_hooks hooks;
 	enum topic topics[WORKER_TOPICS_MAX];
-	char names[WORKER_TOPICS_MAX][KAFKA_NAME_SIZE];
+	char names[WORKER_TOPICS_MAX][KAFKA_NAME_SIZE], group[KAFKA_NAME_SIZE];
 	struct parts parts[WORKER_TOPICS_MAX];
 	size_t topics_n;
 	rd_kafka_topic_t *out[TOPICS_N];
 	rd_kafka_message_t *msg; /* that the role holds */
 	bool fenced_others, joined, txn_open;
 	bool named;          /* a static member of the group */
+	bool looked, again;  /* at the places of all (places.c); so it has to join again */
+	int64_t look_at_ms;  /* 0: not any more */
 	bool placed;         /* the group has told its first assignment, if an empty one */
 	bool stuck;          /* while leaving: it waits for that assignment */
 	int verdict;         /* of what happened inside a callback; the running poll returns it */
@@ -61,6 +63,10 @@ int64_t worker_deadline(const struct worker *w, int64_t ms);
 /* group.c */
 void worker_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 			 rd_kafka_topic_partition_list_t *list, void *opaque);
+
+/* places.c: false also when it cannot be learned. */
+bool worker_all_have_places(struct worker *w);
+bool worker_owns_any(const struct worker *w);
 
 /* txn.c */
 CHECKED int worker_fence_others(struct worker *w, int timeout_ms);

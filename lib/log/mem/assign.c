@@ -107,6 +107,25 @@ static void keep_owned(struct memlog *m, struct group *g, const struct tps *all)
 	}
 }
 
+bool group_all_have_places(struct memlog *m, int group)
+{
+	struct group *g = &m->groups[group];
+	struct tps all = { 0 };
+	size_t assigned = 0;
+	bool yes;
+
+	for (size_t i = 0; i < g->n; i++) {
+		if (!g->v[i].in)
+			continue;
+		assigned += g->v[i].target.n;
+		if (all.n == 0)
+			add_topics(m, &g->v[i], &all);
+	}
+	yes = g->state != GROUP_STABLE || assigned >= all.n;
+	tps_fini(m, &all);
+	return yes;
+}
+
 void mem_assign(struct memlog *m, struct group *g)
 {
 	struct tps all = { 0 };

@@ -85,6 +85,8 @@ struct mworker {
 	struct held held;
 	uint64_t turn; /* which partition is read next */
 	bool fenced_others, joined, txn_open;
+	bool looked, again;      /* at the places of all; so it has to join again */
+	int64_t look_at_ms;      /* 0: not any more */
 	int verdict;             /* of what happened inside a call; the running poll returns it */
 	int dead;                /* what every call returns from now on */
 	int64_t leave_by_ms;     /* 0 before log_worker_free */
@@ -99,6 +101,9 @@ static inline struct mworker *mworker_of(struct log_worker *w)
 size_t mworker_topic_at(const struct mworker *w, enum topic topic); /* WORKER_TOPICS_MAX: none */
 struct wpart *mworker_part(struct mworker *w, size_t at, int32_t partition); /* NULL: memory */
 int64_t mworker_deadline(const struct mworker *w, int64_t ms);
+/* The name under which it is a member; NULL: none. */
+const char *mworker_member_name(const struct mworker *w);
+bool mworker_owns_any(const struct mworker *w);
 /* Runs the call of the group that is due. false: there was none. */
 bool mworker_serve_group(struct mworker *w);
 CHECKED int mworker_fence_others(struct mworker *w, int64_t deadline_ms);

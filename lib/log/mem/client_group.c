@@ -6,6 +6,8 @@
 
 #include "log/mem/client.h"
 
+#define LOOK_LATER_MS 15000
+
 static void die(struct mworker *w, int verdict)
 {
 	if (!w->dead)
@@ -139,7 +141,7 @@ static int ask_role(struct mworker *w, struct log_part *parts, size_t n)
 	return MIN(r, 0);
 }
 
-static bool owns_any(const struct mworker *w)
+bool mworker_owns_any(const struct mworker *w)
 {
 	for (size_t at = 0; at < w->topics_n; at++) {
 		for (int32_t p = 0; p < w->parts[at].n; p++) {
@@ -150,13 +152,25 @@ static bool owns_any(const struct mworker *w)
 	return false;
 }
 
+/* As back end kafka does: see there why. */
+static bool has_to_join_again(struct mworker *w, bool some)
+{
+	bool look = mworker_member_name(w) && !w->looked && !w->leave_by_ms;
+
+	w->look_at_ms = look && !some ? mem_now(w->c->m) + LOOK_LATER_MS : 0;
+	w->looked |= some;
+	return look && some && !group_all_have_places(w->c->m, w->group);
+}
+
 static void come(struct mworker *w)
 {
 	size_t n = 0;
 	struct log_part *parts = parts_of(w, false, &n);
-	bool telling = n > 0 || !owns_any(w);
+	bool telling = n > 0 || !mworker_owns_any(w);
 	int r = parts ? 0 : -ENOMEM;
 
+	w->again = has_to_join_again(w, n > 0);
+	telling = telling && !w->again;
 	if (telling && w->txn_open) {
 		mem_point(w->c->m, "revoked");
 		w->hooks.revoked(w->hooks.arg, NULL, 0, false);
@@ -183,6 +197,7 @@ static void go(struct mworker *w)
 	if (n > 0 || w->txn_open)
 		w->hooks.revoked(w->hooks.arg, parts, n, lost);
 	end_open(w);
+	w->looked = w->looked && !lost;
 	for (size_t i = 0; parts && i < n; i++)
 		w->parts[mworker_topic_at(w, parts[i].topic)].v[parts[i].partition] =
 		    (struct wpart){ 0 };

@@ -49,7 +49,7 @@ static int place(struct reader *r, const enum topic *topics, size_t topics_n, in
 			return -ENOENT;
 		n += (size_t)m->topics[topics[i]].n;
 	}
-	r->spots = calloc(n, sizeof(*r->spots));
+	r->spots = calloc(n + 1, sizeof(*r->spots));
 	if (!r->spots)
 		return -ENOMEM;
 	for (size_t i = 0; i < topics_n; i++) {

@@ -73,13 +73,19 @@ int mem_worker_new(struct log *log, const char *role, const char *transactional_
 }
 
 /* As back end kafka has it: what Kafka would not take as a name goes without. */
-static const char *member_name(const char *text)
+const char *mworker_member_name(const struct mworker *w)
 {
 	static const char allowed[] =
 	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-	size_t n = strlen(text);
+	size_t n = strlen(w->id);
 
-	return n < MEMBER_NAME_MAX && strspn(text, allowed) == n ? text : NULL;
+	return n < MEMBER_NAME_MAX && strspn(w->id, allowed) == n ? w->id : NULL;
+}
+
+static int join_group(struct mworker *w)
+{
+	return group_join(w->c->m, w->group, w->c->process, mworker_member_name(w), w->topics,
+			  w->topics_n, &w->uid);
 }
 
 /* A former owner of the transactional id is fenced before this one can get its partitions. */
@@ -92,8 +98,7 @@ static int join(struct mworker *w, int timeout_ms)
 	if (r == 0) {
 		w->fenced_others = true;
 		mem_point(w->c->m, "join");
-		r = group_join(w->c->m, w->group, w->c->process, member_name(w->id), w->topics,
-			       w->topics_n, &w->uid);
+		r = join_group(w);
 	}
 	if (r == 0)
 		w->joined = true;
@@ -185,6 +190,21 @@ static int maybe_disturb(struct mworker *w)
 	return MEM_FAULT(m, poll_again) ? -EAGAIN : 0;
 }
 
+static int maybe_join_again(struct mworker *w)
+{
+	struct memlog *m = w->c->m;
+
+	if (w->look_at_ms && mem_now(m) >= w->look_at_ms) {
+		w->look_at_ms = 0;
+		w->again = !mworker_owns_any(w) && !group_all_have_places(m, w->group);
+	}
+	if (!w->again)
+		return 0;
+	w->again = false;
+	group_leave(m, w->group, w->uid);
+	return join_group(w);
+}
+
 void mem_worker_heed(struct log_worker *base, const atomic_bool *stop)
 {
 	mworker_of(base)->stop = stop;
@@ -210,6 +230,8 @@ int mem_worker_poll(struct log_worker *base, int timeout_ms, struct log_msg *ret
 			r = w->dead = -EPIPE;
 		else if (mworker_serve_group(w))
 			r = take_verdict(w);
+		if (r == 0)
+			r = maybe_join_again(w);
 		if (r != 0)
 			break;
 		r = read_any(w, ret);

@@ -150,7 +150,7 @@ void txn_fence(struct memlog *m, uint32_t producer);
 void txns_run(struct memlog *m, int64_t now_ms);
 int64_t txns_due(const struct memlog *m);
 
-/* ---- group.c: members; assign.c: who gets what; offsets.c ---- */
+/* ---- group.c, member.c: the group and its members; assign.c: who gets what; offsets.c ---- */
 
 struct tp {
 	uint8_t topic;
@@ -226,7 +226,13 @@ CHECKED int group_join(struct memlog *m, int group, uint64_t process, const char
 bool group_fenced(struct memlog *m, int group, uint64_t uid);
 void group_leave(struct memlog *m, int group, uint64_t uid);
 void group_drop(struct memlog *m, struct group *g, struct member *mb); /* the broker forgets it */
+void group_erase(struct memlog *m, struct group *g, struct member *mb);
 void group_rebalance(struct memlog *m, struct group *g);
+/* Every partition has somebody who is to have it, or the group is being joined anew. */
+bool group_all_have_places(struct memlog *m, int group);
+/* What is due for it; true: the array of members has changed. */
+bool member_run(struct memlog *m, struct group *g, struct member *mb, int64_t now_ms);
+int64_t member_due(const struct memlog *m, const struct member *mb);
 /* The call that is due for this member, CALL_NONE; its list is member->list. */
 enum call group_call(struct memlog *m, int group, uint64_t uid);
 void group_called(struct memlog *m, int group, uint64_t uid);

@@ -57,7 +57,7 @@ static void fini_member(struct memlog *m, struct member *mb)
 	mem_free(m, mb->name);
 }
 
-static void erase(struct memlog *m, struct group *g, struct member *mb)
+void group_erase(struct memlog *m, struct group *g, struct member *mb)
 {
 	size_t i = (size_t)(mb - g->v);
 
@@ -160,7 +160,7 @@ void group_drop(struct memlog *m, struct group *g, struct member *mb)
 	mb->in = mb->joined = false;
 	mb->sync_at_ms = NEVER;
 	if (mb->process == 0) {
-		erase(m, g, mb);
+		group_erase(m, g, mb);
 	} else {
 		mb->told_out_ms = mem_now(m) + mem_within(m, m->set.heartbeat_ms);
 		mem_due(m, mb->told_out_ms);
@@ -212,7 +212,7 @@ void group_leave(struct memlog *m, int group, uint64_t uid)
 		mem_due(m, mb->heard_ms);
 		return;
 	}
-	erase(m, g, mb);
+	group_erase(m, g, mb);
 	if (!in)
 		return;
 	if (g->state == GROUP_JOINING)
@@ -220,205 +220,7 @@ void group_leave(struct memlog *m, int group, uint64_t uid)
 	group_rebalance(m, g);
 }
 
-/* ---- the client's side ---- */
-
-static struct member *namesake(struct group *g, const struct member *mb)
-{
-	for (size_t i = 0; mb->name && i < g->n; i++) {
-		struct member *other = &g->v[i];
-
-		if (other != mb && other->in && other->name && strcmp(other->name, mb->name) == 0)
-			return other;
-	}
-	return NULL;
-}
-
-/*
- * The group keeps its generation and nobody else hears of it: who comes gets what the other one was
- * to have. What that one had still to give up, so that others could have it, is nobody's then.
- */
-static bool take_place(struct memlog *m, struct group *g, struct member *mb, int64_t now_ms)
-{
-	struct member *other = namesake(g, mb);
-
-	if (!other)
-		return false;
-	other->in = other->joined = false;
-	other->join_at_ms = other->sync_at_ms = NEVER;
-	other->fenced_ms = now_ms + mem_within(m, m->set.heartbeat_ms);
-	if (g->state != GROUP_STABLE)
-		return false;
-	tps_copy(m, &mb->target, &other->target);
-	mb->joined = true;
-	mb->sync_at_ms = now_ms + mem_within(m, m->set.answer_ms);
-	return true;
-}
-
-static void arrive(struct memlog *m, struct group *g, struct member *mb, int64_t now_ms)
-{
-	mb->join_at_ms = NEVER;
-	mb->in = true;
-	mb->heard_ms = now_ms;
-	if (take_place(m, g, mb, now_ms))
-		return;
-	group_rebalance(m, g);
-	mb->joined = true;
-	mb->join_at_ms = NEVER;
-}
-
-static void add_missing(struct memlog *m, struct tps *to, const struct tps *from,
-			const struct tps *without)
-{
-	to->n = 0;
-	for (size_t i = 0; i < from->n; i++) {
-		if (!tps_has(without, from->v[i]))
-			tps_add(m, to, from->v[i]);
-	}
-}
-
-static void hear_assignment(struct memlog *m, struct group *g, struct member *mb)
-{
-	mb->sync_at_ms = NEVER;
-	mb->generation = g->generation;
-	mb->placed = true;
-	add_missing(m, &mb->come, &mb->target, &mb->owned);
-	add_missing(m, &mb->list, &mb->owned, &mb->target);
-	if (mb->list.n) {
-		mb->call = CALL_REVOKE;
-		mb->then_assign = mb->then_join = true;
-	} else {
-		mb->call = CALL_ASSIGN;
-		tps_copy(m, &mb->list, &mb->come);
-	}
-	mem_wake(m);
-}
-
-/* It learns that the group goes on without it. */
-static void hear_out(struct memlog *m, struct member *mb, int64_t now_ms)
-{
-	mb->told_out_ms = NEVER;
-	mb->generation = -1;
-	mb->join_at_ms = NEVER;
-	if (mb->owned.n == 0) {
-		mb->join_at_ms = now_ms + mem_within(m, m->set.answer_ms);
-		return;
-	}
-	mb->call = CALL_REVOKE;
-	mb->lost = true;
-	mb->then_assign = false;
-	mb->then_join = true;
-	tps_copy(m, &mb->list, &mb->owned);
-	m->counts.lost++;
-	mem_wake(m);
-}
-
-bool group_fenced(struct memlog *m, int group, uint64_t uid)
-{
-	const struct member *mb = member_of(m, group, uid);
-
-	return mb && mem_now(m) >= mb->fenced_ms;
-}
-
-enum call group_call(struct memlog *m, int group, uint64_t uid)
-{
-	struct member *mb = member_of(m, group, uid);
-
-	if (!mb)
-		return CALL_NONE;
-	mb->polled_ms = mem_now(m);
-	mb->calling = mb->call != CALL_NONE;
-	return mb->call;
-}
-
-static void call_over(struct memlog *m, struct group *g, struct member *mb)
-{
-	int64_t now_ms = mem_now(m);
-
-	mb->call = CALL_NONE;
-	mb->lost = false;
-	if (mb->then_join)
-		mb->join_at_ms = now_ms;
-	else if (g->state == GROUP_JOINING && mb->in && !mb->joined)
-		mb->join_at_ms = now_ms + mem_within(m, m->set.heartbeat_ms);
-	mb->then_join = false;
-	mem_due(m, now_ms);
-	mem_due(m, mb->join_at_ms);
-}
-
-void group_called(struct memlog *m, int group, uint64_t uid)
-{
-	struct member *mb = member_of(m, group, uid);
-
-	if (!mb || !mb->calling)
-		return;
-	mb->calling = false;
-	mb->polled_ms = mem_now(m);
-	for (size_t i = 0; i < mb->list.n; i++) {
-		if (mb->call == CALL_ASSIGN)
-			tps_add(m, &mb->owned, mb->list.v[i]);
-		else
-			tps_remove(&mb->owned, mb->list.v[i]);
-	}
-	if (mb->then_assign) {
-		mb->then_assign = false;
-		mb->call = CALL_ASSIGN;
-		tps_copy(m, &mb->list, &mb->come);
-		return;
-	}
-	call_over(m, &m->groups[group], mb);
-}
-
 /* ---- what is due ---- */
-
-/* While the broker was away nobody's session ran. */
-static int64_t expires_at(const struct memlog *m, const struct member *mb)
-{
-	return MAX(mb->heard_ms, m->away_until_ms) + m->set.session_ms;
-}
-
-/* The client ends its session itself when nobody answers it, or when it is not polled. */
-static int64_t gives_up_at(const struct memlog *m, const struct member *mb, int64_t now_ms)
-{
-	int64_t ms = mb->polled_ms + m->set.rebalance_ms + 1;
-
-	return now_ms < m->away_until_ms ? MIN(ms, m->away_since_ms + m->set.session_ms) : ms;
-}
-
-/* At its heartbeat, or when it wants to join. */
-static bool hears_out(struct memlog *m, const struct member *mb, int64_t now_ms)
-{
-	return now_ms >= mb->told_out_ms ||
-	       (mb->told_out_ms != NEVER && now_ms >= mb->join_at_ms && mem_reachable(m));
-}
-
-/* true: the array has changed. */
-static bool run_member(struct memlog *m, struct group *g, struct member *mb, int64_t now_ms)
-{
-	if (mb->silent) {
-		if (mb->process == 0 && !mb->in) {
-			erase(m, g, mb);
-			return true;
-		}
-		if (!mb->in || !mem_reachable(m) || now_ms < expires_at(m, mb))
-			return false;
-		m->counts.expired++;
-		group_drop(m, g, mb);
-		return true;
-	}
-	if (mb->fenced_ms != NEVER)
-		return false;
-	if (mb->in && now_ms >= gives_up_at(m, mb, now_ms)) {
-		group_drop(m, g, mb);
-		mb->told_out_ms = now_ms;
-	}
-	if (mb->call == CALL_NONE && hears_out(m, mb, now_ms))
-		hear_out(m, mb, now_ms);
-	if (mem_reachable(m) && mb->call == CALL_NONE && now_ms >= mb->join_at_ms)
-		arrive(m, g, mb, now_ms);
-	if (mem_reachable(m) && mb->call == CALL_NONE && now_ms >= mb->sync_at_ms)
-		hear_assignment(m, g, mb);
-	return false;
-}
 
 void groups_run(struct memlog *m, int64_t now_ms)
 {
@@ -426,26 +228,11 @@ void groups_run(struct memlog *m, int64_t now_ms)
 		struct group *g = &m->groups[i];
 
 		for (size_t k = 0; k < g->n; k++) {
-			if (run_member(m, g, &g->v[k], now_ms))
+			if (member_run(m, g, &g->v[k], now_ms))
 				k = (size_t)-1; /* from the beginning */
 		}
 		complete_when_all_are_there(m, g, now_ms);
 	}
-}
-
-static int64_t member_due(const struct memlog *m, const struct member *mb)
-{
-	int64_t now_ms = m->env.mono_ms(m->env.arg), due_ms;
-
-	if (mb->silent)
-		return mb->in ? expires_at(m, mb) : NEVER;
-	due_ms = mb->in ? gives_up_at(m, mb, now_ms) : NEVER;
-	if (mb->call != CALL_NONE)
-		return due_ms;
-	if (mb->fenced_ms > now_ms)
-		due_ms = MIN(due_ms, mb->fenced_ms);
-	due_ms = MIN(due_ms, mb->told_out_ms);
-	return MIN(due_ms, mem_when(m, MIN(mb->join_at_ms, mb->sync_at_ms)));
 }
 
 int64_t groups_due(const struct memlog *m)

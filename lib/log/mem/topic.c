@@ -69,7 +69,7 @@ int32_t topic_pick(struct memlog *m, enum topic topic, struct slice key)
 
 size_t part_find(const struct mem_part *p, int64_t offset)
 {
-	size_t low = 0, high = p->n;
+	size_t low, high;
 
 	if (p->n == 0 || offset <= p->v[0].offset)
 		return 0;
@@ -166,6 +166,8 @@ int part_append(struct memlog *m, const struct message *msg, uint32_t producer, 
 	struct mem_part *p = part_of(m, msg->topic, msg->partition);
 	struct entry *e;
 
+	if (!p)
+		return -ENOENT;
 	if (transactional && !mem_room(m, &p->open, &p->open_cap, p->open_n, sizeof(*p->open)))
 		return -ENOMEM;
 	e = add(m, msg->topic, p, msg->key, msg->value);
@@ -190,7 +192,9 @@ void part_mark(struct memlog *m, enum topic topic, int32_t partition, uint32_t p
 	struct mem_part *p = part_of(m, topic, partition);
 	struct entry *e;
 
-	for (size_t i = 0; p && i < p->open_n; i++) {
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->open_n; i++) {
 		if (p->open[i].producer != producer)
 			continue;
 		for (size_t j = part_find(p, p->open[i].first); j < p->n; j++) {
