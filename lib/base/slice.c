@@ -224,6 +224,10 @@ bool slice_is_utf8(struct slice s)
 	while (i < s.n) {
 		size_t length = utf8_length(p[i]);
 
+		if (length == 2 && s.n - i >= 8 && utf8_is_cyrillic(s.p + i)) {
+			i += 8;
+			continue;
+		}
 		if (length == 0 || length > s.n - i)
 			return false;
 		if (length > 1 && !utf8_second_fits(p[i], p[i + 1]))

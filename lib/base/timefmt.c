@@ -23,12 +23,15 @@ static int digits(const char *p, int n)
 }
 
 /* Two digits at once: a time has eight such pairs. */
-static void put_pair(char *p, unsigned value)
+static inline void put_pair(char *p, unsigned value)
 {
-	unsigned tens = value * 205 >> 11; /* value / 10 below 100 */
+#define TEN(tens)                                                                                  \
+	tens "0" tens "1" tens "2" tens "3" tens "4" tens "5" tens "6" tens "7" tens "8" tens "9"
+	static const char pairs[] = TEN("0") TEN("1") TEN("2") TEN("3") TEN("4") TEN("5") TEN("6")
+	    TEN("7") TEN("8") TEN("9");
+#undef TEN
 
-	p[0] = (char)('0' + tens);
-	p[1] = (char)('0' + (value - tens * 10));
+	memcpy(p, pairs + (size_t)2 * value, 2);
 }
 
 void time_iso_write(int64_t ms, char out[TIME_ISO_LEN])

@@ -3,11 +3,6 @@
 #include "wire/base64.h"
 #include "wire/json_text.h"
 
-/*
- * A text is copied eight bytes at a time until one needs care; only what is behind that goes the
- * slow way. Most texts of events never leave the fast loop.
- */
-
 /* Room for n more bytes behind the text so far; NULL (and bad) without. */
 static inline char *room(struct json_out *j, size_t n)
 {
@@ -96,29 +91,6 @@ static const char letters[256] = {
 	['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
 };
 
-/* Copies what may be written as it is, a word at a time; 8 bytes more than that may be written. */
-static inline char *put_plain(char *p, const unsigned char **s, const unsigned char *end)
-{
-	while (end - *s >= 8) {
-		uint64_t w, found;
-
-		memcpy(&w, *s, 8);
-		memcpy(p, &w, 8);
-		found = json_not_plain(w);
-		if (found) {
-			size_t n = (size_t)__builtin_ctzll(found) / 8;
-
-			*s += n;
-			return p + n;
-		}
-		*s += 8;
-		p += 8;
-	}
-	while (*s < end && json_is_plain(**s))
-		*p++ = (char)*(*s)++;
-	return p;
-}
-
 /* What begins at s and needs care: an escape, a sequence of UTF-8, or no text at all. At most 6
  * bytes. */
 static inline char *put_special(char *p, const unsigned char **s, const unsigned char *end)
@@ -150,68 +122,128 @@ static inline char *put_special(char *p, const unsigned char **s, const unsigned
 
 #define CHUNK_BYTES 512 /* how far room is made ahead, at six bytes for each */
 
+/* Up to stop or a little behind it; as much of that is read and written at once. */
+static char *put_escaped(char *p, const unsigned char **text, const unsigned char *stop,
+			 const unsigned char *end)
+{
+	const unsigned char *s = *text;
+
+	while (s < stop) {
+		if (end - s >= JSON_BLOCK) {
+			size_t n = json_plain_n((const char *)s);
+
+			memcpy(p, s, JSON_BLOCK);
+			p += n;
+			s += n;
+			if (n == JSON_BLOCK)
+				continue;
+		} else if (json_is_plain(*s)) {
+			*p++ = (char)*s++;
+			continue;
+		}
+		for (; s < stop && end - s >= 8 && utf8_is_cyrillic((const char *)s);
+		     p += 8, s += 8)
+			memcpy(p, s, 8);
+		if (s < end && !json_is_plain(*s))
+			p = put_special(p, &s, end);
+	}
+	*text = s;
+	return p;
+}
+
 static void add_escaped(struct buf *b, const char *text, size_t n)
 {
 	const unsigned char *s = (const unsigned char *)text, *end = s + n;
 
 	while (s < end) {
 		const unsigned char *stop = s + MIN((size_t)(end - s), (size_t)CHUNK_BYTES);
-		char *p;
 
-		if (!buf_reserve(b, (size_t)(stop - s) * 6 + 16))
+		if (!buf_reserve(b, (size_t)(stop - s) * 6 + (size_t)4 * JSON_BLOCK))
 			return;
-		p = b->p + b->n;
-		while (s < stop) {
-			const unsigned char *ahead = s + MIN(end - s, stop - s + 7);
-
-			p = put_plain(p, &s, ahead);
-			if (s < stop)
-				p = put_special(p, &s, end);
-		}
-		b->n = (size_t)(p - b->p);
+		b->n = (size_t)(put_escaped(b->p + b->n, &s, stop, end) - b->p);
 	}
+}
+
+/* Of fewer than eight bytes, as two fours or three ones that may overlap; false: not all are plain.
+ */
+static inline bool put_few(char *p, const char *s, size_t n)
+{
+	uint32_t first, last;
+
+	if (n == 0)
+		return true;
+	if (n < 4) {
+		p[0] = s[0];
+		p[n / 2] = s[n / 2];
+		p[n - 1] = s[n - 1];
+		return json_is_plain((unsigned char)s[0]) &&
+		       json_is_plain((unsigned char)s[n / 2]) &&
+		       json_is_plain((unsigned char)s[n - 1]);
+	}
+	memcpy(&first, s, 4);
+	memcpy(&last, s + n - 4, 4);
+	memcpy(p, &first, 4);
+	memcpy(p + n - 4, &last, 4);
+	return json_not_plain(first | (uint64_t)last << 32) == 0;
+}
+
+static inline uint64_t put_eight(char *p, const char *s)
+{
+	uint64_t v;
+
+	memcpy(&v, s, 8);
+	memcpy(p, &v, 8);
+	return json_not_plain(v);
+}
+
+/* The text where all of it is plain, which is nearly always; else false, and it was not written. */
+static inline bool put_plain(char *p, struct slice s)
+{
+	size_t i = 0;
+
+	if (s.n < 8)
+		return put_few(p, s.p, s.n);
+	if (s.n < JSON_BLOCK)
+		return !(put_eight(p, s.p) | put_eight(p + s.n - 8, s.p + s.n - 8));
+	for (; i + JSON_BLOCK <= s.n; i += JSON_BLOCK) {
+		memcpy(p + i, s.p + i, JSON_BLOCK);
+		if (json_plain_n(s.p + i) < JSON_BLOCK)
+			return false;
+	}
+	/* The last block once more, where it is not the last of these. */
+	i = s.n - JSON_BLOCK;
+	memcpy(p + i, s.p + i, JSON_BLOCK);
+	return json_plain_n(s.p + i) == JSON_BLOCK;
+}
+
+/* From the quote at p on, where there is room for it as it is. */
+static inline void put_text(struct json_out *j, char *p, struct slice s)
+{
+	*p++ = '"';
+	if (LIKELY(put_plain(p, s))) {
+		p[s.n] = '"';
+		done(j, p + s.n + 1);
+		return;
+	}
+	done(j, p);
+	add_escaped(j->buf, s.p, s.n);
+	buf_add_char(j->buf, '"');
 }
 
 void jo_text(struct json_out *j, struct slice s)
 {
 	char *p = room(j, s.n + 3);
-	size_t i = 0;
 
-	if (!p)
-		return;
-	p = put_comma(j, p);
-	*p++ = '"';
-	for (; s.n - i >= 8; i += 8) {
-		uint64_t w;
-
-		memcpy(&w, s.p + i, 8);
-		if (json_not_plain(w))
-			break;
-		memcpy(p + i, &w, 8);
-	}
-	for (; i < s.n && json_is_plain((unsigned char)s.p[i]); i++)
-		p[i] = s.p[i];
-	p += i;
-	if (LIKELY(i == s.n)) {
-		*p++ = '"';
-		done(j, p);
-		return;
-	}
-	done(j, p);
-	add_escaped(j->buf, s.p + i, s.n - i);
-	buf_add_char(j->buf, '"');
+	if (p)
+		put_text(j, put_comma(j, p), s);
 }
 
-void jo_int(struct json_out *j, int64_t v)
+static inline char *put_int(char *p, int64_t v)
 {
 	char digits[20];
 	size_t at = sizeof(digits);
 	uint64_t size = v < 0 ? -(uint64_t)v : (uint64_t)v;
-	char *p = room(j, sizeof(digits) + 2);
 
-	if (!p)
-		return;
-	p = put_comma(j, p);
 	if (v < 0)
 		*p++ = '-';
 	do {
@@ -219,8 +251,75 @@ void jo_int(struct json_out *j, int64_t v)
 		size /= 10;
 	} while (size);
 	memcpy(p, digits + at, sizeof(digits) - at);
-	done(j, p + sizeof(digits) - at);
+	return p + sizeof(digits) - at;
 }
+
+void jo_int(struct json_out *j, int64_t v)
+{
+	char *p = room(j, 22);
+
+	if (p)
+		done(j, put_int(put_comma(j, p), v));
+}
+
+/* ---- members ---- */
+
+#define KEY_BYTES_MAX ((size_t)2 * JSON_BLOCK)
+
+/* Comma and key; room for KEY_BYTES_MAX + 1 bytes is there. */
+static inline char *put_key(struct json_out *j, char *p, const char *key, size_t n)
+{
+	p = put_comma(j, p);
+	memcpy(p, key, JSON_BLOCK);
+	if (n > JSON_BLOCK)
+		memcpy(p + JSON_BLOCK, key + JSON_BLOCK, JSON_BLOCK);
+	return p + n;
+}
+
+void jo_put_key(struct json_out *j, const char *key, size_t key_n)
+{
+	char *p = room(j, KEY_BYTES_MAX + 1);
+
+	if (!p)
+		return;
+	done(j, put_key(j, p, key, key_n));
+	j->comma = false;
+}
+
+void jo_put_text(struct json_out *j, const char *key, size_t key_n, struct slice s)
+{
+	char *p = room(j, KEY_BYTES_MAX + 1 + s.n + 2);
+
+	if (p)
+		put_text(j, put_key(j, p, key, key_n), s);
+}
+
+void jo_put_int(struct json_out *j, const char *key, size_t key_n, int64_t v)
+{
+	char *p = room(j, KEY_BYTES_MAX + 1 + 21);
+
+	if (p)
+		done(j, put_int(put_key(j, p, key, key_n), v));
+}
+
+static inline char *put_time(char *p, int64_t ms)
+{
+	*p++ = '"';
+	time_iso_write(ms, p);
+	p += TIME_ISO_LEN;
+	*p++ = '"';
+	return p;
+}
+
+void jo_put_time(struct json_out *j, const char *key, size_t key_n, int64_t ms)
+{
+	char *p = room(j, KEY_BYTES_MAX + 1 + TIME_ISO_LEN + 2);
+
+	if (p)
+		done(j, put_time(put_key(j, p, key, key_n), ms));
+}
+
+/* ---- other values ---- */
 
 void jo_bool(struct json_out *j, bool v)
 {
@@ -231,14 +330,8 @@ void jo_time(struct json_out *j, int64_t ms)
 {
 	char *p = room(j, TIME_ISO_LEN + 3);
 
-	if (!p)
-		return;
-	p = put_comma(j, p);
-	*p++ = '"';
-	time_iso_write(ms, p);
-	p += TIME_ISO_LEN;
-	*p++ = '"';
-	done(j, p);
+	if (p)
+		done(j, put_time(put_comma(j, p), ms));
 }
 
 void jo_uuid(struct json_out *j, const struct uuid *id)

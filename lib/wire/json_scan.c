@@ -54,19 +54,10 @@ static inline const char *escape_end(const char *p, const char *end)
 	return p[1] == 'u' && code_point(&p, end) >= 0 ? p : NULL;
 }
 
-/* Are these eight bytes four letters of U+0400 to U+047F? All of Russian lies there. */
-static inline bool is_cyrillic(const char *p)
-{
-	uint64_t eight;
-
-	memcpy(&eight, p, sizeof(eight));
-	return (eight & UINT64_C(0xc0fec0fec0fec0fe)) == UINT64_C(0x80d080d080d080d0);
-}
-
 /* What follows the sequences of UTF-8 at p; NULL: one is wrong. Mostly they come in words. */
 static inline const char *sequences_end(const char *p, const char *end)
 {
-	while (end - p >= 8 && is_cyrillic(p))
+	while (end - p >= 8 && utf8_is_cyrillic(p))
 		p += 8;
 	while (p < end && (unsigned char)*p >= 0x80) {
 		size_t n = json_sequence(p, (size_t)(end - p));
@@ -200,17 +191,13 @@ static size_t unescape(struct slice text, char *out)
 	return (size_t)(o - out);
 }
 
-const char *json_scan_any_text(struct json_scan *s, const char *p, const char *at,
-			       struct slice *ret)
+/* Of a text that is not all plain; at: from here on it is looked at. */
+static __attribute__((noinline)) const char *hard_text(struct json_scan *s, const char *p,
+						       const char *at, struct slice *ret)
 {
 	bool escaped = false;
 	char *copy;
 
-	at = json_plain_end(at, s->end);
-	if (LIKELY(at < s->end && *at == '"')) {
-		*ret = slice_make(p + 1, (size_t)(at - p - 1));
-		return at + 1;
-	}
 	at = text_end(at, s->end, &escaped);
 	if (!at)
 		return NULL;
@@ -223,6 +210,16 @@ const char *json_scan_any_text(struct json_scan *s, const char *p, const char *a
 		return NULL;
 	}
 	*ret = slice_make(copy, unescape(*ret, copy));
+	return at + 1;
+}
+
+const char *json_scan_any_text(struct json_scan *s, const char *p, const char *at,
+			       struct slice *ret)
+{
+	at = json_plain_end(at, s->end);
+	if (UNLIKELY(at == s->end || *at != '"'))
+		return hard_text(s, p, at, ret);
+	*ret = slice_make(p + 1, (size_t)(at - p - 1));
 	return at + 1;
 }
 

@@ -148,6 +148,63 @@ static void base64(void **state)
 	}
 }
 
+/* Blocks are written whole and room is made ahead: nothing may depend on where a text ends. */
+static void texts_of_any_length(void **state)
+{
+	static const struct {
+		struct slice in;
+		const char *want;
+	} units[] = {
+		{ SLICE_INIT("a"), "a" },
+		{ SLICE_INIT("Ж"), "Ж" },
+		{ SLICE_INIT("é"), "é" },
+		{ SLICE_INIT("\""), "\\\"" },
+		{ SLICE_INIT("\x01"), "\\u0001" },
+		{ SLICE_INIT("\xff"), "\xef\xbf\xbd" },
+		{ SLICE_INIT("seventeen letters\""), "seventeen letters\\\"" },
+		{ SLICE_INIT("Ночная смена \n"), "Ночная смена \\n" },
+	};
+
+	(void)state;
+	for (size_t u = 0; u < ARRAY_LEN(units); u++) {
+		struct buf in = BUF_EMPTY, want = BUF_EMPTY;
+
+		for (unsigned n = 0; n < 2600; n++) {
+			struct buf out = BUF_EMPTY; /* anew, so that its end is met */
+			struct json_out j = jo_make(&out);
+
+			jo_text(&j, buf_slice(&in));
+			assert_int_equal(out.n, want.n + 2);
+			assert_memory_equal(out.p + 1, want.n ? want.p : "", want.n);
+			buf_fini(&out);
+			for (unsigned step = n < 80 ? 1 : 7; step; step--) {
+				buf_add_slice(&in, units[u].in);
+				buf_add_text(&want, units[u].want);
+			}
+			n += n < 80 ? 0 : 6;
+		}
+		buf_fini(&in);
+		buf_fini(&want);
+	}
+}
+
+static void long_keys(void **state)
+{
+	struct buf b = BUF_EMPTY;
+	struct json_out j = jo_make(&b);
+
+	(void)state;
+	jo_begin_object(&j);
+	JO_PUT_INT(&j, "thirteen_byte", 1); /* with its marks a block */
+	JO_PUT_INT(&j, "fourteen_bytes", 2);
+	JO_PUT(&j, "a_key_of_twenty_nine_bytes_ok", SLICE("t"));
+	JO_KEY(&j, "a_key_of_twenty_nine_bytes_no");
+	jo_int(&j, 3);
+	jo_end_object(&j);
+	expect(&b, "{\"thirteen_byte\":1,\"fourteen_bytes\":2,"
+		   "\"a_key_of_twenty_nine_bytes_ok\":\"t\",\"a_key_of_twenty_nine_bytes_no\":3}");
+}
+
 static void absent_members_are_left_out(void **state)
 {
 	struct buf b = BUF_EMPTY;
@@ -223,18 +280,20 @@ static void any_bytes_read_back(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(texts) + 7] = {
+	struct CMUnitTest tests[ARRAY_LEN(texts) + 9] = {
 		cmocka_unit_test(commas),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(times_and_ids),
 		cmocka_unit_test(base64),
 		cmocka_unit_test(bad_buffer),
+		cmocka_unit_test(texts_of_any_length),
+		cmocka_unit_test(long_keys),
 		cmocka_unit_test(absent_members_are_left_out),
 		cmocka_unit_test(any_bytes_read_back),
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		tests[7 + i] = (struct CMUnitTest){ .name = texts[i].name,
+		tests[9 + i] = (struct CMUnitTest){ .name = texts[i].name,
 						    .test_func = check_text,
 						    .initial_state = &texts[i] };
 	return cmocka_run_group_tests(tests, NULL, NULL);
