@@ -67,7 +67,12 @@ static inline int word_index(const struct slice *words, size_t n, struct slice t
 
 void callev_init(struct callev *ev)
 {
-	memset(ev, 0, sizeof(*ev));
+	size_t n = sizeof(*ev);
+
+	/* Of a constant size the compiler makes a string instruction, which is slow to begin: 13 ns
+	 * an event more than the library's. */
+	__asm__("" : "+r"(n));
+	memset(ev, 0, n);
 	ev->at_ms = ev->received_at_ms = TIME_NONE;
 	ev->started_at_ms = ev->answered_at_ms = ev->ended_at_ms = TIME_NONE;
 	ev->seq = CALLEV_NO_NUMBER;
