@@ -13,7 +13,7 @@
 #include "cmd.h"
 #include "correlate_rows.h"
 
-#define CHUNK_BYTES    ((size_t)1 << 20)
+#define CHUNK_BYTES    ((size_t)256 << 10) /* stays in the cache from reading to parsing */
 #define LINE_BYTES_MAX ((size_t)16 << 20)
 #define BATCH_LINES    1024u /* between two looks at the limits */
 
@@ -144,10 +144,25 @@ static int apply_ahead(struct job *job)
 	return err ? err : job->err;
 }
 
+/* Blanks alone? Nearly every line begins with a brace. */
+static bool is_blank(struct slice line)
+{
+	return line.n == 0 || (line.p[0] != '{' && slice_trim(line).n == 0);
+}
+
+/* Where the text of a line begins: the first may have a mark of byte order. */
+static size_t begin_of(const struct job *job, struct slice line)
+{
+	const struct slice mark = SLICE("\xef\xbb\xbf");
+
+	return job->line == 1 && slice_starts(line, mark) ? mark.n : 0;
+}
+
 static int take_line(struct job *job, struct slice line)
 {
 	struct ahead *ahead = &job->ahead[job->ahead_n];
 	struct parse_error error = { 0, "no event" };
+	size_t begin;
 	int err;
 
 	job->line++;
@@ -156,13 +171,15 @@ static int take_line(struct job *job, struct slice line)
 		if (err)
 			return err;
 	}
-	if (slice_trim(line).n == 0)
+	begin = begin_of(job, line);
+	line = slice_skip(line, begin);
+	if (is_blank(line))
 		return 0;
 	err = callev_parse(ahead->parser, line, &job->events[job->ahead_n], &error);
 	if (err == -ENOMEM)
 		return err;
 	if (err) {
-		complain(job, job->line, error.offset, error.reason);
+		complain(job, job->line, begin + error.offset, error.reason);
 		return 0;
 	}
 	ahead->line = line;

@@ -9,6 +9,7 @@
 
 #define CHUNK_BYTES      ((size_t)8 << 20)
 #define CHUNKS_IN_MEMORY 64u
+#define HUGE_PAGE_BYTES  ((size_t)2 << 20)
 
 struct chunk {
 	char *p;
@@ -71,6 +72,17 @@ static int map_chunk(struct rows *rows, struct chunk *chunk)
 	return 0;
 }
 
+/* In large pages where the system has them: rows are written once, and half of what small ones cost
+ * is getting them. */
+static char *alloc_chunk(size_t cap)
+{
+	char *p = aligned_alloc(HUGE_PAGE_BYTES, cap);
+
+	if (p)
+		(void)madvise(p, cap, MADV_HUGEPAGE);
+	return p;
+}
+
 static int reserve_chunk(struct rows *rows)
 {
 	size_t cap = rows->chunks_cap ? rows->chunks_cap * 2 : 64;
@@ -101,7 +113,7 @@ static int room_for(struct rows *rows, size_t n, struct chunk **ret)
 	if (err)
 		return err;
 	if (rows->chunks_n < CHUNKS_IN_MEMORY)
-		chunk.p = malloc(chunk.cap);
+		chunk.p = alloc_chunk(chunk.cap);
 	else
 		err = map_chunk(rows, &chunk);
 	if (err || !chunk.p)

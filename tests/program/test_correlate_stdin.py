@@ -110,6 +110,19 @@ class CorrelateStdin(unittest.TestCase):
         for number, line in zip((4, 5, 6), told):
             self.assertRegex(line, rf"^stdin:{number}: offset \d+: \S")
 
+    def test_a_mark_of_byte_order_is_passed_over(self) -> None:
+        """Some editors and shells begin a file with one; only there it is one."""
+        mark = b"\xef\xbb\xbf"
+        begin, end = lines(event("call.started", 10)), lines(event("call.ended", 20))
+        records, errors = self.run_it(mark + begin + end, "--stdin")
+        self.assertEqual(records[0]["started_at"], "2026-03-14T10:15:10.000Z")
+        self.assertEqual(errors, "")
+        records, errors = self.run_it(mark + b"\n" + begin + mark + end, "--stdin", code=1)
+        self.assertEqual(len(records), 1)
+        self.assertRegex(errors, r"^stdin:3: offset 0: \S.*\n$")
+        _, errors = self.run_it(mark + b'{"schema":5}\n', "--stdin", code=1)
+        self.assertRegex(errors, r"^stdin:1: offset 4: schema is")
+
     def test_a_line_without_bounds_is_passed_over(self) -> None:
         """It costs memory for 16 MiB, and the next line counts."""
         text = lines(event("call.started", 10), "x" * (40 << 20), event("call.ended", 20))
