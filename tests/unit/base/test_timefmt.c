@@ -81,6 +81,30 @@ static void iso_clamps(void **state)
 }
 
 /* Every day of 800 years, and back. */
+/* Every byte in every place of the usual form: read as where a fourth digit of the fraction makes
+ * it an unusual one. */
+static void iso_any_byte(void **state)
+{
+	static const char *const good[] = { "2026-03-14T10:15:02.123Z", "2024-02-29T23:59:59.999Z",
+					    "0001-12-31T00:00:00.000Z" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(good) * TIME_ISO_LEN * 256; i++) {
+		char text[TIME_ISO_LEN], longer[TIME_ISO_LEN + 1];
+		int64_t ms = 7, its_ms = 7;
+		int err;
+
+		memcpy(text, good[i / 256 / TIME_ISO_LEN], sizeof(text));
+		text[i / 256 % TIME_ISO_LEN] = (char)(i % 256);
+		memcpy(longer, text, TIME_ISO_LEN - 1);
+		longer[TIME_ISO_LEN - 1] = '0';
+		longer[TIME_ISO_LEN] = text[TIME_ISO_LEN - 1];
+		err = time_iso_read(slice_make(longer, sizeof(longer)), &its_ms);
+		assert_int_equal(time_iso_read(slice_make(text, sizeof(text)), &ms), err);
+		assert_int_equal(ms, its_ms);
+	}
+}
+
 static void iso_every_day(void **state)
 {
 	char text[TIME_ISO_LEN];
@@ -441,9 +465,10 @@ static void size(void **state)
 int main(void)
 {
 	static const struct CMUnitTest single[] = {
-		cmocka_unit_test(iso_clamps),        cmocka_unit_test(iso_every_day),
-		cmocka_unit_test(zone_cut),          cmocka_unit_test(zone_changed),
-		cmocka_unit_test(zone_of_version_1), cmocka_unit_test(zone_folder),
+		cmocka_unit_test(iso_clamps),   cmocka_unit_test(iso_every_day),
+		cmocka_unit_test(iso_any_byte), cmocka_unit_test(zone_cut),
+		cmocka_unit_test(zone_changed), cmocka_unit_test(zone_of_version_1),
+		cmocka_unit_test(zone_folder),
 	};
 	int failed = RUN_ROWS("ISO times", iso, iso_rows);
 

@@ -1,4 +1,5 @@
 /* Ids: vectors computed by another implementation, text forms. */
+#include <ctype.h>
 #include <errno.h>
 
 #include "base/uuid.h"
@@ -96,6 +97,31 @@ static void text(void **state)
 	assert_memory_equal(back, "d74265c1-8fb4-540d-9e96-c913dfe35a1b", UUID_TEXT_LEN);
 }
 
+/* Every byte in every place: only hex digits, and dashes where they belong, are read. */
+static void any_byte(void **state)
+{
+	static const char good[] = "d74265c1-8fb4-540d-9e96-c913dfe35a1b";
+
+	(void)state;
+	for (size_t at = 0; at < UUID_TEXT_LEN; at++) {
+		for (unsigned c = 0; c < 256; c++) {
+			char text[UUID_TEXT_LEN], back[UUID_TEXT_LEN];
+			bool fits = good[at] == '-' ? c == '-' : c < 128 && isxdigit((int)c);
+			struct uuid id;
+
+			memcpy(text, good, sizeof(text));
+			text[at] = (char)c;
+			assert_int_equal(uuid_read(slice_make(text, sizeof(text)), &id),
+					 fits ? 0 : -EINVAL);
+			if (!fits)
+				continue;
+			text[at] = (char)tolower((int)c);
+			uuid_write(&id, back);
+			assert_memory_equal(back, text, sizeof(text));
+		}
+	}
+}
+
 static void random_ones(void **state)
 {
 	struct uuid a, b;
@@ -112,6 +138,7 @@ int main(void)
 {
 	static const struct CMUnitTest single[] = {
 		cmocka_unit_test(of_call),
+		cmocka_unit_test(any_byte),
 		cmocka_unit_test(random_ones),
 	};
 	int failed = RUN_ROWS("ids of names", name, name_rows);
