@@ -54,7 +54,7 @@ struct field {
 };
 
 /* A constant once it is compiled. */
-#define BYTE(s, i) ((uint64_t)(unsigned char)(s)[sizeof(s) > (i) ? (i) : sizeof(s) - 1] << 8 * (i))
+#define BYTE(s, i) ((uint64_t)(unsigned char)(s)[MIN((size_t)(i), ARRAY_LEN(s) - 1)] << 8 * (i))
 #define HEAD(s)                                                                                    \
 	(BYTE(s, 0) | BYTE(s, 1) | BYTE(s, 2) | BYTE(s, 3) | BYTE(s, 4) | BYTE(s, 5) |             \
 	 BYTE(s, 6) | BYTE(s, 7))
