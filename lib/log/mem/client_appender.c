@@ -106,6 +106,7 @@ int mem_append(struct log_appender *base, enum topic topic, int32_t partition, s
 		.seq = a->first + a->n,
 		.give_up_ms = mem_now(m) + a->timeout_ms,
 		.ack_lost = MEM_FAULT(m, append_lost),
+		.floats = MEM_FAULT(m, append_floats),
 	};
 	if (partition == LOG_ANY_PARTITION)
 		f.msg.partition = topic_pick(m, topic, key);

@@ -205,8 +205,13 @@ static int end_it(struct mworker *w, int64_t deadline_ms)
 
 	if (r < 0)
 		return r;
+	maybe_fence(w);
 	if (fenced(w))
 		return -EPIPE;
+	if (MEM_FAULT(m, commit_floats)) {
+		txn_commit_later(m, w->producer);
+		return -EPIPE;
+	}
 	txn_end(m, w->producer, true);
 	mem_point(m, "committed");
 	if (MEM_FAULT(m, commit_lost))

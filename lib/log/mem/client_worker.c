@@ -187,6 +187,8 @@ static int maybe_disturb(struct mworker *w)
 		m->counts.kicked++;
 		group_drop(m, &m->groups[w->group], mb);
 	}
+	if (MEM_FAULT(m, poll_fatal))
+		return w->dead = -EPIPE;
 	return MEM_FAULT(m, poll_again) ? -EAGAIN : 0;
 }
 
@@ -269,13 +271,14 @@ int mem_worker_seek(struct log_worker *base, enum topic topic, int32_t partition
 {
 	struct mworker *w = mworker_of(base);
 	int64_t deadline_ms = mworker_deadline(w, SEEK_MS);
+	bool stalled = MEM_FAULT(w->c->m, stalled);
 	struct wpart *part;
 
 	if (mworker_topic_at(w, topic) == WORKER_TOPICS_MAX || partition < 0)
 		return -EINVAL;
 	mem_msg_done(base);
 	mem_point(w->c->m, "seek");
-	while (!(part = owned_part(w, topic, partition))) {
+	while (!(part = owned_part(w, topic, partition)) || stalled) {
 		if (mem_now(w->c->m) >= deadline_ms)
 			return -EAGAIN;
 		mem_wait(w->c->m, deadline_ms);

@@ -82,7 +82,7 @@ struct flight {
 	uint64_t seq;
 	uint32_t epoch;
 	int64_t due_ms, give_up_ms;
-	bool ack_lost;
+	bool ack_lost, floats, silent; /* floats: given up first, then written; silent: it was */
 };
 
 struct ack {
@@ -109,6 +109,7 @@ struct producer {
 	enum txn_state state;
 	bool commit, spoiled; /* spoiled: a message was refused, this transaction can only end */
 	int64_t began_ms, timeout_ms;
+	int64_t commit_at_ms; /* a commit that is still on its way; NEVER: none */
 	struct touched *touched;
 	size_t touched_n, touched_cap;
 	struct flight *first, *last; /* in the order in which they were sent */
@@ -146,6 +147,8 @@ CHECKED int txn_init(struct memlog *m, const char *id, uint64_t process, uint32_
 CHECKED int txn_touch(struct memlog *m, struct producer *p, int32_t group, enum topic topic,
 		      int32_t partition);
 void txn_end(struct memlog *m, uint32_t producer, bool commit);
+/* The question is on its way: it ends then if it is still open, and of this epoch. */
+void txn_commit_later(struct memlog *m, uint32_t producer);
 void txn_fence(struct memlog *m, uint32_t producer);
 void txns_run(struct memlog *m, int64_t now_ms);
 int64_t txns_due(const struct memlog *m);

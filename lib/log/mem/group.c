@@ -86,14 +86,15 @@ void groups_fini(struct memlog *m)
 /* It hears of it, if it is not busy with a call: then when that is done. */
 static void hear_of_it(struct memlog *m, struct member *mb)
 {
-	int64_t now_ms = mem_now(m);
+	/* It hears at once when it asks for its assignment of before. */
+	bool asking = mb->sync_at_ms != NEVER;
 
 	mb->joined = false;
+	mb->sync_at_ms = NEVER;
 	if (mb->join_at_ms != NEVER || mb->call != CALL_NONE)
 		return;
-	mb->join_at_ms = now_ms + mem_within(m, mb->sync_at_ms != NEVER ? m->set.answer_ms
-									: m->set.heartbeat_ms);
-	mb->sync_at_ms = NEVER;
+	mb->join_at_ms = mem_now(m) +
+			 mem_within(m, asking ? m->set.answer_ms : m->set.heartbeat_ms);
 	mem_due(m, mb->join_at_ms);
 }
 

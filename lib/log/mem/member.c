@@ -47,7 +47,7 @@ static bool take_place(struct memlog *m, struct group *g, struct member *mb, int
 
 static void arrive(struct memlog *m, struct group *g, struct member *mb, int64_t now_ms)
 {
-	mb->join_at_ms = NEVER;
+	mb->join_at_ms = mb->sync_at_ms = NEVER;
 	mb->heard_ms = now_ms;
 	if (take_place(m, g, mb, now_ms)) {
 		mb->in = true;
@@ -91,7 +91,7 @@ static void hear_out(struct memlog *m, struct member *mb, int64_t now_ms)
 {
 	mb->told_out_ms = NEVER;
 	mb->generation = -1;
-	mb->join_at_ms = NEVER;
+	mb->join_at_ms = mb->sync_at_ms = NEVER;
 	if (mb->owned.n == 0) {
 		mb->join_at_ms = now_ms + mem_within(m, m->set.answer_ms);
 		return;

@@ -61,13 +61,15 @@ void memlog_settings_default(struct memlog_settings *ret);
 /* How often out of a million each goes wrong where it can. */
 struct memlog_faults {
 	/* appending */
-	unsigned append_full;  /* refused with -EAGAIN */
-	unsigned append_lost;  /* written, and its acknowledgement says -EAGAIN */
-	unsigned append_fatal; /* the appender is of no use any more */
+	unsigned append_full;   /* refused with -EAGAIN */
+	unsigned append_lost;   /* written, and its acknowledgement says -EAGAIN */
+	unsigned append_floats; /* its acknowledgement says -EAGAIN, and it is written later */
+	unsigned append_fatal;  /* the appender is of no use any more */
 	/* transactions */
 	unsigned produce_abort; /* produce says -ECANCELED */
 	unsigned commit_abort;  /* commit says -ECANCELED */
 	unsigned commit_lost;   /* committed, and commit says -EPIPE */
+	unsigned commit_floats; /* commit says -EPIPE, and it is committed later if it still can */
 	unsigned commit_late;   /* asked for only after the transaction's time-out */
 	unsigned illegal;       /* the group has moved on when offsets are sent */
 	unsigned fenced;        /* at any step of a transaction: by the coordinator */
@@ -76,8 +78,9 @@ struct memlog_faults {
 	unsigned rebalance;  /* partitions move for no reason */
 	unsigned kicked;     /* the member's session ends without its fault */
 	unsigned poll_again; /* -EAGAIN */
+	unsigned poll_fatal; /* -EPIPE: the consumer is of no use any more */
 	/* reading and asking */
-	unsigned stalled; /* a question or a read gets no answer in its time */
+	unsigned stalled; /* a question, a read or a seek gets no answer in its time */
 	unsigned lag_unknown;
 	unsigned away; /* at any step: no broker, for up to away_ms */
 	int64_t away_ms;

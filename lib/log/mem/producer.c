@@ -9,6 +9,8 @@
 
 #include "log/mem/cluster.h"
 
+#define FLOAT_MS 8000
+
 /* ---- places ---- */
 
 static int find_free(const struct memlog *m)
@@ -34,6 +36,7 @@ int producer_new(struct memlog *m, const char *id, uint64_t process, uint32_t *r
 	p = &m->producers[at];
 	*p = (struct producer){ .process = process,
 				.due_ms = NEVER,
+				.commit_at_ms = NEVER,
 				.epoch = 1,
 				.fd = -1,
 				.timeout_ms = m->set.txn_ms };
@@ -59,7 +62,7 @@ static void fini(struct memlog *m, struct producer *p)
 	mem_free(m, p->id);
 	mem_free(m, p->touched);
 	mem_free(m, p->acks);
-	*p = (struct producer){ .fd = -1, .due_ms = NEVER };
+	*p = (struct producer){ .fd = -1, .due_ms = NEVER, .commit_at_ms = NEVER };
 }
 
 void producers_fini(struct memlog *m)
@@ -187,6 +190,8 @@ static enum arrival arrive_plain(struct memlog *m, uint32_t producer, struct fli
 		err = -EMSGSIZE;
 	else if (part_append(m, &f->msg, producer, 0, false) < 0)
 		err = -EAGAIN;
+	if (f->silent)
+		return ARRIVED;
 	if (p->process && f->ack_lost && err == 0)
 		tell(m, p, f->seq, -EAGAIN, f->give_up_ms);
 	else if (p->process)
@@ -210,6 +215,18 @@ static void give_up(struct memlog *m, struct producer *p, const struct flight *f
 		tell(m, p, f->seq, -EAGAIN, mem_now(m));
 }
 
+/* Given up, and written all the same later. */
+static bool float_on(struct memlog *m, struct flight *f)
+{
+	bool floats = f->floats;
+
+	f->floats = false;
+	f->silent = true;
+	f->due_ms = mem_now(m) + mem_within(m, FLOAT_MS);
+	f->give_up_ms = NEVER;
+	return floats;
+}
+
 /* Takes out what is due before that time and arrives, and what has waited too long. */
 static void serve(struct memlog *m, uint32_t producer, int64_t until_ms)
 {
@@ -220,11 +237,12 @@ static void serve(struct memlog *m, uint32_t producer, int64_t until_ms)
 	while (f) {
 		struct producer *p = &m->producers[producer];
 		struct flight *next = f->next;
-		bool out = reachable && f->due_ms <= until_ms && arrive(m, producer, f) == ARRIVED;
+		bool out = reachable && !f->floats && f->due_ms <= until_ms &&
+			   arrive(m, producer, f) == ARRIVED;
 
 		if (!out && now_ms >= f->give_up_ms) {
 			give_up(m, p, f);
-			out = true;
+			out = !float_on(m, f);
 		}
 		if (out) {
 			*(last ? &last->next : &p->first) = next;
@@ -296,7 +314,7 @@ static void drop_behind(struct memlog *m, struct producer *p, int64_t cut_ms)
 
 	for (; f; f = next) {
 		next = f->next;
-		if (f->due_ms <= cut_ms) {
+		if (f->due_ms <= cut_ms || f->silent) {
 			last = f;
 			continue;
 		}

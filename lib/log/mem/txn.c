@@ -9,7 +9,8 @@
 
 #include "log/mem/cluster.h"
 
-#define FOREIGN "nobody's"
+#define FOREIGN  "nobody's"
+#define FLOAT_MS 8000
 
 static int find_id(const struct memlog *m, const char *id)
 {
@@ -93,12 +94,21 @@ void txn_end(struct memlog *m, uint32_t producer, bool commit)
 		return;
 	p->state = TXN_ENDING;
 	p->commit = commit;
+	p->commit_at_ms = NEVER;
 	for (size_t i = 0; i < p->touched_n; i++) {
 		p->touched[i].due_ms = mem_now(m) + mem_within(m, most_ms);
 		mem_due(m, mem_when(m, p->touched[i].due_ms));
 	}
 	m->counts.commits += commit;
 	m->counts.aborts += !commit;
+}
+
+void txn_commit_later(struct memlog *m, uint32_t producer)
+{
+	struct producer *p = &m->producers[producer];
+
+	p->commit_at_ms = mem_now(m) + mem_within(m, FLOAT_MS);
+	mem_due(m, p->commit_at_ms);
 }
 
 void txn_fence(struct memlog *m, uint32_t producer)
@@ -144,6 +154,8 @@ void txns_run(struct memlog *m, int64_t now_ms)
 	for (size_t i = 0; i < m->producers_n; i++) {
 		struct producer *p = &m->producers[i];
 
+		if (p->state == TXN_OPEN && now_ms >= p->commit_at_ms)
+			txn_end(m, (uint32_t)i, true);
 		if (p->state == TXN_OPEN && now_ms >= times_out_at(m, p)) {
 			p->epoch++;
 			m->counts.timed_out++;
@@ -162,7 +174,7 @@ int64_t txns_due(const struct memlog *m)
 		const struct producer *p = &m->producers[i];
 
 		if (p->state == TXN_OPEN)
-			due_ms = MIN(due_ms, mem_when(m, times_out_at(m, p)));
+			due_ms = MIN(due_ms, mem_when(m, MIN(p->commit_at_ms, times_out_at(m, p))));
 		for (size_t j = 0; p->state == TXN_ENDING && j < p->touched_n; j++)
 			due_ms = MIN(due_ms, mem_when(m, p->touched[j].due_ms));
 	}

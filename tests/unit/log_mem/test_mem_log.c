@@ -188,6 +188,9 @@ static void fault_of_appending(void **state)
 	assert_int_equal(acks.pipe, c->pipe);
 	high = memlog_high(house.m, TOPIC_EVENTS, 0);
 	assert_in_range(high, c->high_min, c->high_max);
+	pass(9000);
+	high = memlog_high(house.m, TOPIC_EVENTS, 0);
+	assert_int_equal(high, c->append == 0 && !c->pipe);
 	log_close(log);
 	house_clear();
 }
@@ -196,6 +199,7 @@ static const struct fault_case fault_cases[] = {
 	{ "fault: none", { 0 }, 0, 1, 0, 0, 1, 1 },
 	{ "fault: the queue is full", { .append_full = 1000000 }, -EAGAIN, 0, 0, 0, 0, 0 },
 	{ "fault: the answer is lost", { .append_lost = 1000000 }, 0, 0, 1, 0, 1, 1 },
+	{ "fault: written after it was given up", { .append_floats = 1000000 }, 0, 0, 1, 0, 0, 0 },
 	{ "fault: of no use any more", { .append_fatal = 1000000 }, -EPIPE, 0, 0, 0, 0, 0 },
 };
 

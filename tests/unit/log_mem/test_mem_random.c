@@ -22,6 +22,7 @@ static const struct memlog_faults faults = {
 	.produce_abort = 2000,
 	.commit_abort = 20000,
 	.commit_lost = 20000,
+	.commit_floats = 10000,
 	.commit_late = 5000,
 	.illegal = 10000,
 	.fenced = 2000,
@@ -29,6 +30,7 @@ static const struct memlog_faults faults = {
 	.rebalance = 2000,
 	.kicked = 1000,
 	.poll_again = 5000,
+	.poll_fatal = 500,
 	.stalled = 10000,
 	.lag_unknown = 10000,
 	.away = 20,
@@ -88,6 +90,12 @@ static void step_or_die(int i, bool calm)
 					      "assigned",     "took-over", "called",      "abort" };
 	jmp_buf jump;
 
+	if (!movers[i].w) { /* dead for a while: its session may end before it comes again */
+		house.ms += (int64_t)below(400);
+		if (calm || below(10) == 0)
+			begin(i);
+		return;
+	}
 	if (!calm && below(40) == 0) {
 		house.jump = &jump;
 		house.point = points[below(ARRAY_LEN(points))];
@@ -97,7 +105,7 @@ static void step_or_die(int i, bool calm)
 	else
 		die(i);
 	house.point = NULL;
-	if (!movers[i].w)
+	if (!movers[i].w && below(2) == 0)
 		begin(i);
 }
 

@@ -362,6 +362,7 @@ static const struct fault_case fault_cases[] = {
 	{ "fault: produce aborts", { .produce_abort = 1000000 }, -ECANCELED, 0, 0 },
 	{ "fault: commit aborts", { .commit_abort = 1000000 }, 0, -ECANCELED, 0 },
 	{ "fault: commit is done, nobody says so", { .commit_lost = 1000000 }, 0, -EPIPE, 1 },
+	{ "fault: commit is done later", { .commit_floats = 1000000 }, 0, -EPIPE, 1 },
 	{ "fault: commit comes too late", { .commit_late = 1000000 }, 0, -EPIPE, 0 },
 	{ "fault: the group has moved on", { .illegal = 1000000 }, 0, -ECANCELED, 0 },
 	{ "fault: fenced", { .fenced = 1000000 }, 0, -EPIPE, 0 },
