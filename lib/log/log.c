@@ -99,6 +99,18 @@ int log_worker_poll(struct log_worker *w, int timeout_ms, struct log_msg *ret)
 	return w->ops->worker_poll(w, timeout_ms, ret);
 }
 
+int log_worker_poll_held(struct log_worker *w, int timeout_ms, struct log_msg *ret)
+{
+	if (!w->ops->worker_poll_held)
+		return -ENOSPC;
+	return w->ops->worker_poll_held(w, timeout_ms, ret);
+}
+
+bool log_worker_holds(const struct log_worker *w)
+{
+	return w->ops->worker_poll_held != NULL;
+}
+
 void log_msg_done(struct log_worker *w)
 {
 	w->ops->msg_done(w);

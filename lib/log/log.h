@@ -133,6 +133,14 @@ void log_worker_heed(struct log_worker *w, const atomic_bool *stop);
  * offset could not be learned within 60 s.
  */
 CHECKED int log_worker_poll(struct log_worker *w, int timeout_ms, struct log_msg *ret);
+/*
+ * The same, but what was polled since the last log_msg_done stays valid until the next one: for who
+ * looks ahead. At most LOG_HELD_MAX of them, and only where log_worker_holds says so: -ENOSPC. What
+ * is held when a hook runs was polled before it.
+ */
+#define LOG_HELD_MAX 16
+CHECKED int log_worker_poll_held(struct log_worker *w, int timeout_ms, struct log_msg *ret);
+bool log_worker_holds(const struct log_worker *w);
 void log_msg_done(struct log_worker *w);
 /* Has everything up to the end of the partition been read, as far as the client knows? lag in
  * messages; -1 unknown. */

@@ -31,6 +31,8 @@ struct log_ops {
 	/* NULL: no poll waits for long */
 	void (*worker_heed)(struct log_worker *w, const atomic_bool *stop);
 	int (*worker_poll)(struct log_worker *w, int timeout_ms, struct log_msg *ret);
+	/* NULL: one message at a time */
+	int (*worker_poll_held)(struct log_worker *w, int timeout_ms, struct log_msg *ret);
 	void (*msg_done)(struct log_worker *w);
 	int64_t (*worker_lag)(struct log_worker *w, enum topic topic, int32_t partition);
 	int (*worker_seek)(struct log_worker *w, enum topic topic, int32_t partition,

@@ -34,6 +34,82 @@ static void say(struct correlate_worker *w, bool ready, const char *why)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* ---- events ---- */
+
+/* Events that the log has lost, or that the client has: to tell them apart, look twice. */
+static int meet_gap(struct correlate_worker *w, struct partition *p, const struct log_msg *msg)
+{
+	struct correlate_gap *gap = &w->gaps[p->index];
+
+	if (gap->next != p->next || gap->got != msg->offset || msg->offset < p->next) {
+		*gap = (struct correlate_gap){ p->next, msg->offset };
+		SLOG(SLOG_WARN, "event is not the next one, taking over again",
+		     SLOG_I("partition", p->index), SLOG_I("next", p->next),
+		     SLOG_I("got", msg->offset));
+		return -ECANCELED;
+	}
+	SLOG(SLOG_ERROR, "events are gone from the log, going on behind them",
+	     SLOG_I("partition", p->index), SLOG_I("next", p->next), SLOG_I("got", msg->offset));
+	p->next = msg->offset;
+	return partition_apply(p, msg);
+}
+
+/* Messages of one partition in their order. */
+static int apply(struct correlate_worker *w, const struct log_msg *msgs, size_t n)
+{
+	struct partition *p = (size_t)msgs->partition < w->parts_n ? w->parts[msgs->partition]
+								   : NULL;
+	size_t done;
+	int rc = 0;
+
+	if (!p)
+		return -ECANCELED; /* cannot be: only ours are polled */
+	for (size_t i = 0; i < n && rc >= 0; i += done) {
+		rc = partition_apply_batch(p, &msgs[i], n - i, &done);
+		if (rc == -EILSEQ) {
+			rc = meet_gap(w, p, &msgs[i + done]);
+			done++;
+		}
+	}
+	if (rc < 0)
+		return rc;
+	w->batch_events += n;
+	if (p->out.bytes.n >= FLUSH_BYTES)
+		rc = correlate_flush(w, p);
+	return rc;
+}
+
+static int apply_held(struct correlate_worker *w)
+{
+	size_t n = w->held_n;
+
+	w->held_n = 0;
+	return n ? apply(w, w->held, n) : 0;
+}
+
+/* A message waits for its next ones, so that their memory is fetched together. */
+static int hold(struct correlate_worker *w, const struct log_msg *msg)
+{
+	int rc = 0;
+
+	if (w->held_n && w->held[0].partition != msg->partition)
+		rc = apply_held(w);
+	w->held[w->held_n++] = *msg;
+	if (rc == 0 && w->held_n == ARRAY_LEN(w->held))
+		rc = apply_held(w);
+	return rc;
+}
+
+/* Applies what is held and gives back what was polled. */
+static int end_held(struct correlate_worker *w)
+{
+	int rc = apply_held(w);
+
+	log_msg_done(w->worker);
+	w->polled_n = 0;
+	return rc;
+}
+
 /* ---- partitions come and go ---- */
 
 static void drop(struct correlate_worker *w, int32_t partition)
@@ -120,6 +196,8 @@ static int on_assigned(void *arg, struct log_part *parts, size_t parts_n)
 	int rc = w->broken;
 
 	if (rc == 0)
+		rc = apply_held(w);
+	if (rc == 0)
 		rc = correlate_commit(w);
 	if (rc == 0 && parts_n > 0)
 		rc = take(w, parts, parts_n);
@@ -139,7 +217,9 @@ static int hand_over(struct correlate_worker *w, const struct log_part *parts, s
 
 	if (stopped(w))
 		deadline_ms = MIN(deadline_ms, atomic_load(&w->leave_by_ms));
-	rc = correlate_commit(w);
+	rc = apply_held(w);
+	if (rc == 0)
+		rc = correlate_commit(w);
 	if (rc == 0 && parts_n)
 		rc = correlate_write_all(w, parts, parts_n, deadline_ms);
 	return rc;
@@ -155,47 +235,12 @@ static void on_revoked(void *arg, const struct log_part *parts, size_t parts_n, 
 	}
 	if (w->broken == 0)
 		w->broken = hand_over(w, parts, parts_n);
+	w->held_n = 0; /* lost: what is held is read again by whoever has it now */
 	for (size_t i = 0; i < parts_n; i++)
 		drop(w, parts[i].partition);
 }
 
 /* ---- a life ---- */
-
-/* Events that the log has lost, or that the client has: to tell them apart, look twice. */
-static int meet_gap(struct correlate_worker *w, struct partition *p, const struct log_msg *msg)
-{
-	struct correlate_gap *gap = &w->gaps[p->index];
-
-	if (gap->next != p->next || gap->got != msg->offset || msg->offset < p->next) {
-		*gap = (struct correlate_gap){ p->next, msg->offset };
-		SLOG(SLOG_WARN, "event is not the next one, taking over again",
-		     SLOG_I("partition", p->index), SLOG_I("next", p->next),
-		     SLOG_I("got", msg->offset));
-		return -ECANCELED;
-	}
-	SLOG(SLOG_ERROR, "events are gone from the log, going on behind them",
-	     SLOG_I("partition", p->index), SLOG_I("next", p->next), SLOG_I("got", msg->offset));
-	p->next = msg->offset;
-	return partition_apply(p, msg);
-}
-
-static int apply(struct correlate_worker *w, const struct log_msg *msg)
-{
-	struct partition *p = (size_t)msg->partition < w->parts_n ? w->parts[msg->partition] : NULL;
-	int rc;
-
-	if (!p)
-		return -ECANCELED; /* cannot be: only ours are polled */
-	rc = partition_apply(p, msg);
-	if (rc == -EILSEQ)
-		rc = meet_gap(w, p, msg);
-	if (rc < 0)
-		return rc;
-	w->batch_events++;
-	if (p->out.bytes.n >= FLUSH_BYTES)
-		rc = correlate_flush(w, p);
-	return rc;
-}
 
 /* Looks at the clock; ends the batch when it is time. */
 static int look(struct correlate_worker *w)
@@ -224,28 +269,43 @@ static int poll_ms(const struct correlate_worker *w)
 	return (int)MAX(MIN(left_ms, POLL_MS), 0);
 }
 
+/* As one message after the other where the log can only do that. */
+static int poll_one(struct correlate_worker *w, int timeout_ms, struct log_msg *ret)
+{
+	int rc = w->holds ? log_worker_poll_held(w->worker, timeout_ms, ret)
+			  : log_worker_poll(w->worker, timeout_ms, ret);
+
+	w->polled_n += rc == 1;
+	return w->broken ? w->broken : rc;
+}
+
+static int take_one(struct correlate_worker *w, int timeout_ms)
+{
+	struct log_msg msg;
+	int rc = poll_one(w, timeout_ms, &msg), err;
+
+	if (rc != 1)
+		return rc;
+	err = hold(w, &msg);
+	if (err == 0 && (!w->holds || w->polled_n == LOG_HELD_MAX))
+		err = end_held(w);
+	return err < 0 ? err : 1;
+}
+
 /* One burst of events, up to the next look at the clock. */
 static int burst(struct correlate_worker *w)
 {
-	int timeout_ms = poll_ms(w);
+	int timeout_ms = poll_ms(w), rc = 1;
 
-	for (unsigned i = 0; i < LOOK_EVERY; i++) {
-		struct log_msg msg;
-		int rc = log_worker_poll(w->worker, timeout_ms, &msg);
-
-		if (w->broken)
-			return w->broken;
-		if (rc == -EAGAIN)
-			nanosleep(&(struct timespec){ 0, POLL_MS * 1000000 / 2 }, NULL);
-		if (rc <= 0)
-			return rc == -EAGAIN ? 0 : rc;
-		rc = apply(w, &msg);
-		log_msg_done(w->worker);
-		if (rc < 0)
-			return rc;
+	for (unsigned i = 0; i < LOOK_EVERY && rc == 1; i++) {
+		rc = take_one(w, timeout_ms);
 		timeout_ms = 0;
 	}
-	return 0;
+	if (rc == -EAGAIN)
+		nanosleep(&(struct timespec){ 0, POLL_MS * 1000000 / 2 }, NULL);
+	if (rc < 0 && rc != -EAGAIN)
+		return rc;
+	return end_held(w);
 }
 
 static int work(struct correlate_worker *w)
@@ -272,6 +332,7 @@ static void begin_life(struct correlate_worker *w)
 	w->txn_began_us = 0;
 	w->batch_events = w->batch_bytes = 0;
 	w->wake_ms = 0;
+	w->held_n = w->polled_n = 0;
 }
 
 static int live(struct correlate_worker *w)
@@ -285,6 +346,7 @@ static int live(struct correlate_worker *w)
 			    &hooks, &w->worker);
 	if (rc < 0)
 		return rc;
+	w->holds = log_worker_holds(w->worker);
 	log_worker_heed(w->worker, &w->stop);
 	rc = work(w);
 	w->broken = rc; /* what the hooks shall not try to commit any more */

@@ -46,12 +46,15 @@ struct correlate_worker {
 	struct takeover_job *jobs;
 	size_t parts_n, first_part;
 	struct wall_clock wall;
+	bool holds;           /* the log can hold messages while it is polled on */
 	int broken;           /* a hook's error: the life ends with it */
 	int64_t began_ms;     /* of the batch; 0: no event yet */
 	int64_t txn_began_us; /* 0: nothing produced yet */
 	size_t batch_events, batch_bytes;
-	int64_t wake_ms;             /* when a timer or a checkpoint may be due */
-	int64_t gauges_ms, marks_ms; /* when they were last set */
+	struct log_msg held[CALLTAB_BATCH]; /* of one partition; applied together */
+	size_t held_n, polled_n;            /* polled: since the last log_msg_done */
+	int64_t wake_ms;                    /* when a timer or a checkpoint may be due */
+	int64_t gauges_ms, marks_ms;        /* when they were last set */
 };
 
 /* The thread's function; arg is the worker. Ends when stop is set, or with failed. */

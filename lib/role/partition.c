@@ -36,12 +36,19 @@ static uint32_t on_revision_known(void *arg, const struct uuid *call_id)
 
 int partition_env_init(struct partition_env *env, const struct cfg *cfg)
 {
+	bool made = true;
+
 	*env = (struct partition_env){ .cfg = cfg };
 	partition_fingerprint(cfg, &env->fingerprint);
-	env->parser = callev_parser_new();
+	for (size_t i = 0; i < CALLTAB_BATCH; i++) {
+		env->parsers[i] = callev_parser_new();
+		made = made && env->parsers[i];
+	}
+	env->events = calloc(CALLTAB_BATCH, sizeof(*env->events));
 	env->parser_again = callev_parser_new();
 	env->tally = calloc(1, sizeof(*env->tally));
-	if (!env->parser || !env->parser_again || !env->tally || tally_init(env->tally, cfg) < 0) {
+	if (!made || !env->events || !env->parser_again || !env->tally ||
+	    tally_init(env->tally, cfg) < 0) {
 		partition_env_fini(env);
 		return -ENOMEM;
 	}
@@ -50,7 +57,9 @@ int partition_env_init(struct partition_env *env, const struct cfg *cfg)
 
 void partition_env_fini(struct partition_env *env)
 {
-	callev_parser_free(env->parser);
+	for (size_t i = 0; i < CALLTAB_BATCH; i++)
+		callev_parser_free(env->parsers[i]);
+	free(env->events);
 	callev_parser_free(env->parser_again);
 	if (env->tally)
 		tally_fini(env->tally);
@@ -171,36 +180,42 @@ static int64_t arrival_ms(const struct partition *p, const struct log_msg *msg)
 	return MAX(msg->append_ms, p->clock_ms);
 }
 
-static int apply_value(struct partition *p, const struct log_msg *msg)
-{
+/* What came of reading an event. */
+struct outcome_of_reading {
+	int rc;
 	struct parse_error error;
-	struct callev ev;
-	int rc = callev_parse(p->env->parser, msg->value, &ev, &error);
+};
 
-	if (rc == -EBADMSG) {
-		partition_dead_undecodable(p, msg, &error);
+static int apply_value(struct partition *p, const struct log_msg *msg, const struct callev *ev,
+		       const struct outcome_of_reading *read)
+{
+	static const struct parse_error refused = { 0, "the call table refuses it" };
+	int rc;
+
+	if (read->rc == -EBADMSG) {
+		partition_dead_undecodable(p, msg, &read->error);
 		return 0;
 	}
-	if (rc < 0)
-		return rc;
-	rc = calltab_apply(p->tab, &ev, arrival_ms(p, msg), msg->value);
+	if (read->rc < 0)
+		return read->rc;
+	rc = calltab_apply(p->tab, ev, arrival_ms(p, msg), msg->value);
 	if (rc == -ENOMEM)
 		return rc;
 	if (rc == -ENOSPC) {
 		partition_count(p, TALLY_TOO_MANY);
-		partition_dead(p, TALLY_DEAD_TOO_MANY, &ev, msg->value);
+		partition_dead(p, TALLY_DEAD_TOO_MANY, ev, msg->value);
 		return 0;
 	}
 	if (rc < 0) {
-		error = (struct parse_error){ 0, "the call table refuses it" };
-		partition_dead_undecodable(p, msg, &error);
+		partition_dead_undecodable(p, msg, &refused);
 		return 0;
 	}
-	take_change(p, &ev, rc, msg->value);
+	take_change(p, ev, rc, msg->value);
 	return 0;
 }
 
-int partition_apply(struct partition *p, const struct log_msg *msg)
+static int apply_one(struct partition *p, const struct log_msg *msg, const struct callev *ev,
+		     const struct outcome_of_reading *read)
 {
 	int err;
 
@@ -209,7 +224,7 @@ int partition_apply(struct partition *p, const struct log_msg *msg)
 	if (p->next == LOG_BEGIN)
 		p->begun.offset = msg->offset;
 	p->now_ms = msg->append_ms;
-	err = apply_value(p, msg);
+	err = apply_value(p, msg, ev, read);
 	if (err < 0)
 		return err;
 	p->next = msg->offset + 1;
@@ -217,6 +232,36 @@ int partition_apply(struct partition *p, const struct log_msg *msg)
 	p->events++;
 	p->events_batch++;
 	return 0;
+}
+
+int partition_apply_batch(struct partition *p, const struct log_msg *msgs, size_t n, size_t *ret_n)
+{
+	struct outcome_of_reading read[CALLTAB_BATCH];
+	struct callev *events = p->env->events;
+	int err = 0;
+
+	n = MIN(n, CALLTAB_BATCH);
+	for (size_t i = 0; i < n; i++) {
+		read[i].rc = callev_parse(p->env->parsers[i], msgs[i].value, &events[i],
+					  &read[i].error);
+		if (read[i].rc < 0)
+			callev_init(&events[i]);
+	}
+	if (n > 1)
+		calltab_prefetch(p->tab, events, n);
+	*ret_n = 0;
+	while (*ret_n < n && err == 0) {
+		err = apply_one(p, &msgs[*ret_n], &events[*ret_n], &read[*ret_n]);
+		*ret_n += err == 0;
+	}
+	return err;
+}
+
+int partition_apply(struct partition *p, const struct log_msg *msg)
+{
+	size_t n;
+
+	return partition_apply_batch(p, msg, 1, &n);
 }
 
 /* ---- the clock ---- */

@@ -22,9 +22,10 @@
 /* What the partitions of one thread share; all borrowed. */
 struct partition_env {
 	const struct cfg *cfg;
-	struct uuid fingerprint;            /* partition_fingerprint of cfg */
-	struct callev_parser *parser;       /* of events */
-	struct callev_parser *parser_again; /* of those that become dead letters later */
+	struct uuid fingerprint;                      /* partition_fingerprint of cfg */
+	struct callev_parser *parsers[CALLTAB_BATCH]; /* of events, by place in a batch */
+	struct callev *events;                        /* the batch, read */
+	struct callev_parser *parser_again;           /* of those that become dead letters later */
 	struct tally *tally;
 };
 /* parser_*, tally and fingerprint made for cfg. 0 or -ENOMEM. */
@@ -85,6 +86,10 @@ void partition_free(struct partition *p);
  * not the next one (nothing was done); -ENOMEM.
  */
 CHECKED int partition_apply(struct partition *p, const struct log_msg *msg);
+/* The same for some in their order, CALLTAB_BATCH at the most, with less waiting for memory. Stops
+ * at the first error, *ret_n: how many were applied before it. */
+CHECKED int partition_apply_batch(struct partition *p, const struct log_msg *msgs, size_t n,
+				  size_t *ret_n);
 
 /*
  * What the clock of a partition says: with lag the newest append time applied, without lag wall_ms.

@@ -134,7 +134,9 @@ static int make_producer(struct worker *w, const char *transactional_id)
 		{ "transactional.id", transactional_id },
 		{ "transaction.timeout.ms", timeout },
 		{ "compression.codec", "lz4" },
-		{ "linger.ms", "5" },
+		/* Nothing is seen before the commit, and that sends at once: till then messages
+		 * gather to few large batches. */
+		{ "linger.ms", "100" },
 		{ "partitioner", "murmur2_random" },
 		{ "message.max.bytes", bytes },
 		{ "queue.buffering.max.messages", "500000" },

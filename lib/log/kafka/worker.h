@@ -33,7 +33,9 @@ struct worker {
 	struct parts parts[WORKER_TOPICS_MAX];
 	size_t topics_n;
 	rd_kafka_topic_t *out[TOPICS_N];
-	rd_kafka_message_t *msg; /* that the role holds */
+	rd_kafka_message_t *msg; /* that the role holds, the newest */
+	rd_kafka_message_t *held[LOG_HELD_MAX - 1];
+	size_t held_n;
 	bool fenced_others, joined, txn_open;
 	bool named;          /* a static member of the group */
 	bool looked, again;  /* at the places of all (places.c); so it has to join again */
@@ -76,7 +78,10 @@ int kafka_worker_new(struct log *log, const char *role, const char *transactiona
 		     const struct log_worker_hooks *hooks, struct log_worker **ret);
 void kafka_worker_heed(struct log_worker *w, const atomic_bool *stop);
 int kafka_worker_poll(struct log_worker *w, int timeout_ms, struct log_msg *ret);
-void kafka_msg_done(struct log_worker *w);
+void kafka_msg_done(struct log_worker *w); /* of the newest one */
+int kafka_worker_poll_held(struct log_worker *w, int timeout_ms, struct log_msg *ret);
+void kafka_held_done(struct log_worker *w);
+void kafka_held_worker_free(struct log_worker *w);
 int64_t kafka_worker_lag(struct log_worker *w, enum topic topic, int32_t partition);
 int kafka_worker_seek(struct log_worker *w, enum topic topic, int32_t partition, int64_t offset);
 int kafka_worker_pause(struct log_worker *w, enum topic topic, int32_t partition, bool pause);

@@ -449,6 +449,7 @@ static const struct log_ops mem_ops = {
 	.appender_free = mem_appender_free,
 	.worker_new = mem_worker_new,
 	.worker_poll = mem_poll,
+	.worker_poll_held = mem_poll, /* its bytes stay where they are */
 	.msg_done = mem_done,
 	.worker_lag = mem_lag,
 	.txn_produce = mem_produce,
