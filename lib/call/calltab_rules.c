@@ -22,8 +22,11 @@ static bool is_leg(const struct callev *ev)
 	       source_has_summary(ev->source);
 }
 
-static bool has_leg(const struct callev *ev, struct slice leg_id)
+/* Place: where it stands when both name their legs in one order, as dialects do. */
+static bool has_leg(const struct callev *ev, struct slice leg_id, size_t place)
 {
+	if (slice_eq(ev->leg_ids[place], leg_id))
+		return true;
 	for (size_t i = 0; i < ev->leg_ids_n; i++) {
 		if (slice_eq(ev->leg_ids[i], leg_id))
 			return true;
@@ -39,7 +42,7 @@ static bool same_talk(const struct callev *a, const struct callev *b)
 	if (a->leg_ids_n == 0)
 		return slice_eq(a->employee.id, b->employee.id);
 	for (size_t i = 0; i < a->leg_ids_n; i++) {
-		if (!has_leg(b, a->leg_ids[i]))
+		if (!has_leg(b, a->leg_ids[i], i))
 			return false;
 	}
 	return true;
