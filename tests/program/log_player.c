@@ -24,6 +24,7 @@ __attribute__((format(printf, 3, 4))) static void add(char *to, size_t size, con
 	va_list args;
 
 	va_start(args, format);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, in the line above */
 	vsnprintf(to + n, size - n, format, args);
 	va_end(args);
 }
@@ -179,7 +180,7 @@ static int do_read(struct player *p, const struct order *o, struct answer *ret)
 	if (until == LOG_END &&
 	    log_high_watermark(p->log, o->topic, o->partition, soon(p, 10000), &until) < 0)
 		return -EIO;
-	strcpy(ret->hooks, o->id); /* what tell shall say */
+	memcpy(ret->hooks, o->id, sizeof(o->id)); /* what tell shall say */
 	return log_read_partition(p->log, o->topic, o->partition, o->from, until, soon(p, o->ms),
 				  tell, ret);
 }

@@ -34,6 +34,7 @@ const struct log_ops log_ops_mem = {
 	.worker_new = mem_worker_new,
 	.worker_heed = mem_worker_heed,
 	.worker_poll = mem_worker_poll,
+	.worker_poll_held = mem_worker_poll_held,
 	.msg_done = mem_msg_done,
 	.worker_lag = mem_worker_lag,
 	.worker_seek = mem_worker_seek,
@@ -173,6 +174,13 @@ int mem_high_watermark(struct log *log, enum topic topic, int32_t partition, int
 }
 
 /* ---- reading one partition ---- */
+
+void held_drop(struct held *h)
+{
+	if (h->bytes.n)
+		memset(h->bytes.p, 0xa5, h->bytes.n);
+	buf_reset(&h->bytes);
+}
 
 int held_take(struct held *h, const struct mem_part *p, const struct entry *e, enum topic topic,
 	      int32_t partition)

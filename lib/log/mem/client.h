@@ -32,6 +32,8 @@ struct held {
 	struct log_msg msg;
 	struct buf bytes;
 };
+/* It is over: who still looks at it sees that. */
+void held_drop(struct held *h);
 CHECKED int held_take(struct held *h, const struct mem_part *p, const struct entry *e,
 		      enum topic topic, int32_t partition);
 
@@ -82,7 +84,9 @@ struct mworker {
 	int group;
 	uint64_t uid;
 	uint32_t producer, epoch;
-	struct held held;
+	struct held slots[LOG_HELD_MAX]; /* the newest message lies behind those that are held */
+	size_t held_n;
+	bool newest;
 	uint64_t turn; /* which partition is read next */
 	bool fenced_others, joined, txn_open;
 	bool looked, again;      /* at the places of all; so it has to join again */
@@ -113,6 +117,7 @@ int mem_worker_new(struct log *log, const char *role, const char *transactional_
 		   struct log_worker **ret);
 void mem_worker_heed(struct log_worker *w, const atomic_bool *stop);
 int mem_worker_poll(struct log_worker *w, int timeout_ms, struct log_msg *ret);
+int mem_worker_poll_held(struct log_worker *w, int timeout_ms, struct log_msg *ret);
 void mem_msg_done(struct log_worker *w);
 int64_t mem_worker_lag(struct log_worker *w, enum topic topic, int32_t partition);
 int mem_worker_seek(struct log_worker *w, enum topic topic, int32_t partition, int64_t offset);

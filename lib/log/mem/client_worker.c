@@ -109,9 +109,20 @@ static int join(struct mworker *w, int timeout_ms)
 
 /* ---- polled ---- */
 
+static void drop_newest(struct mworker *w)
+{
+	if (w->newest)
+		held_drop(&w->slots[w->held_n]);
+	w->newest = false;
+}
+
 void mem_msg_done(struct log_worker *base)
 {
-	buf_reset(&mworker_of(base)->held.bytes);
+	struct mworker *w = mworker_of(base);
+
+	drop_newest(w);
+	while (w->held_n > 0)
+		held_drop(&w->slots[--w->held_n]);
 }
 
 /* 1 with a message, 0: nothing there, or an error. */
@@ -133,10 +144,11 @@ static int read_part(struct mworker *w, size_t at, int32_t partition, struct log
 	part->heard = true;
 	if (!e)
 		return 0;
-	if (held_take(&w->held, p, e, w->topics[at], partition) < 0)
-		return -ENOMEM;
 	part->next = e->offset + 1;
-	*ret = w->held.msg;
+	if (held_take(&w->slots[w->held_n], p, e, w->topics[at], partition) < 0)
+		return -ENOMEM;
+	w->newest = true;
+	*ret = w->slots[w->held_n].msg;
 	w->c->m->counts.delivered++;
 	return 1;
 }
@@ -219,7 +231,7 @@ int mem_worker_poll(struct log_worker *base, int timeout_ms, struct log_msg *ret
 	int64_t deadline_ms;
 	int r = take_verdict(w);
 
-	mem_msg_done(base);
+	drop_newest(w);
 	if (r == 0 && !w->joined)
 		r = join(w, timeout_ms);
 	if (r < 0)
@@ -243,6 +255,17 @@ int mem_worker_poll(struct log_worker *base, int timeout_ms, struct log_msg *ret
 	}
 	mem_point(m, "polled");
 	return r;
+}
+
+int mem_worker_poll_held(struct log_worker *base, int timeout_ms, struct log_msg *ret)
+{
+	struct mworker *w = mworker_of(base);
+
+	if (w->held_n == LOG_HELD_MAX - 1)
+		return -ENOSPC;
+	w->held_n += w->newest;
+	w->newest = false;
+	return mem_worker_poll(base, timeout_ms, ret);
 }
 
 int64_t mem_worker_lag(struct log_worker *base, enum topic topic, int32_t partition)
@@ -276,7 +299,7 @@ int mem_worker_seek(struct log_worker *base, enum topic topic, int32_t partition
 
 	if (mworker_topic_at(w, topic) == WORKER_TOPICS_MAX || partition < 0)
 		return -EINVAL;
-	mem_msg_done(base);
+	drop_newest(w);
 	mem_point(w->c->m, "seek");
 	while (!(part = owned_part(w, topic, partition)) || stalled) {
 		if (mem_now(w->c->m) >= deadline_ms)
@@ -345,7 +368,8 @@ void mem_worker_free(struct log_worker *base)
 		producer_leave(m, w->producer);
 	for (size_t i = 0; i < w->topics_n; i++)
 		free(w->parts[i].v);
-	buf_fini(&w->held.bytes);
+	for (size_t i = 0; i < LOG_HELD_MAX; i++)
+		buf_fini(&w->slots[i].bytes);
 	free(w->role);
 	free(w->id);
 	free(w);

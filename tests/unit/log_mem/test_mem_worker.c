@@ -320,6 +320,63 @@ static void seek_and_pause(void **state)
 	log_close(log);
 }
 
+static void holds_what_was_polled(void **state)
+{
+	struct log *log = house_client(1);
+	struct log_msg msgs[LOG_HELD_MAX];
+	struct mover a = { 0 };
+
+	(void)state;
+	append(log, 80);
+	mover_start(&a, log, "a");
+	settle(&a, PARTS, NULL, 0);
+	assert_true(log_worker_holds(a.w));
+	for (int32_t p = 0; p < PARTS; p++) {
+		assert_int_equal(log_worker_pause(a.w, TOPIC_EVENTS, p, p != 1), 0);
+		assert_int_equal(log_worker_seek(a.w, TOPIC_EVENTS, p, 0), 0);
+	}
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < 8; i++)
+			assert_int_equal(log_worker_poll_held(a.w, 100, &msgs[i]), 1);
+		for (size_t i = 0; i < 8; i++)
+			assert_int_equal(number_of(msgs[i].value), (int64_t)i + 8 * round);
+		log_msg_done(a.w);
+	}
+	assert_int_equal(log_worker_seek(a.w, TOPIC_EVENTS, 1, 0), 0);
+	for (size_t i = 0; i < LOG_HELD_MAX; i++)
+		assert_int_equal(log_worker_poll_held(a.w, 100, &msgs[i]), 1);
+	assert_int_equal(log_worker_poll_held(a.w, 100, &msgs[0]), -ENOSPC);
+	log_worker_free(a.w);
+	log_close(log);
+}
+
+/* A name's place is taken at once; what its last owner still had to give up is not lost. */
+static void name_takes_its_place(void **state)
+{
+	struct log *log = house_client(1), *other = house_client(2), *third = house_client(3);
+	struct mover a = { 0 }, b = { 0 }, again = { 0 };
+	struct log_msg msg;
+	int64_t died_ms;
+
+	(void)state;
+	mover_start(&a, log, "a");
+	settle(&a, PARTS, NULL, 0);
+	mover_start(&b, other, "b");
+	for (int i = 0; i < 100; i++) /* a hears that it shall give two up, and is not polled */
+		assert_int_equal(log_worker_poll(b.w, 20, &msg), 0);
+	memlog_process_dies(house.m, 1);
+	died_ms = house.ms;
+	mover_start(&again, third, "a");
+	settle(&again, 2, &b, 2);
+	assert_true(house.ms - died_ms < 5000);
+	log_worker_free(a.w); /* only so that its memory is back */
+	log_worker_free(again.w);
+	log_worker_free(b.w);
+	log_close(log);
+	log_close(other);
+	log_close(third);
+}
+
 /* ---- faults of a transaction ---- */
 
 struct fault_case {
@@ -371,7 +428,7 @@ static const struct fault_case fault_cases[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[9 + ARRAY_LEN(fault_cases)] = {
+	struct CMUnitTest tests[11 + ARRAY_LEN(fault_cases)] = {
 		cmocka_unit_test_setup_teardown(only_what_is_committed_is_seen, build, clear),
 		cmocka_unit_test_setup_teardown(second_of_an_id_ends_the_first, build, clear),
 		cmocka_unit_test_setup_teardown(pending_offsets_are_waited_for, build, clear),
@@ -381,10 +438,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(kicked_one_loses_and_comes_again, build, clear),
 		cmocka_unit_test_setup_teardown(moved_for_no_reason, build, clear),
 		cmocka_unit_test_setup_teardown(seek_and_pause, build, clear),
+		cmocka_unit_test_setup_teardown(holds_what_was_polled, build, clear),
+		cmocka_unit_test_setup_teardown(name_takes_its_place, build, clear),
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fault_cases); i++)
-		tests[9 + i] =
+		tests[11 + i] =
 		    (struct CMUnitTest){ .name = fault_cases[i].name,
 					 .test_func = fault_of_a_transaction,
 					 .initial_state = (void *)(uintptr_t)&fault_cases[i] };
