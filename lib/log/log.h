@@ -154,8 +154,9 @@ CHECKED int log_worker_pause(struct log_worker *w, enum topic topic, int32_t par
 
 /*
  * A transaction. begin is implied by the first produce or offsets. Bounded by the producer's
- * time-outs (10 s). 0; -EMSGSIZE, nothing has happened; -ECANCELED: the transaction has been
- * aborted, none is open; -EPIPE. Never -EAGAIN: produce waits while the queue is full.
+ * time-outs: 10 s, and as long again for the abort that may follow. 0; -EMSGSIZE, nothing has
+ * happened; -ECANCELED: the transaction has been aborted, none is open; -EPIPE. Never -EAGAIN:
+ * produce waits while the queue is full.
  */
 CHECKED int log_txn_produce(struct log_worker *w, enum topic topic, int32_t partition,
 			    struct slice key, struct slice value, bool tombstone);
@@ -191,9 +192,10 @@ CHECKED int log_low_watermark(struct log *log, enum topic topic, int32_t partiti
 /* Returns 0 to go on, 1 to stop, negative to fail with it. */
 typedef int log_read_fn(void *arg, const struct log_msg *msg);
 /*
- * Reads one partition read-committed from offset `from` (LOG_BEGIN: the first there is) until its
- * end of partition stands at or past `until` (a high watermark; transaction markers count). each is
- * called for every message. 0 done; 1 stopped by each; -EAGAIN at the deadline; each's error.
+ * Reads one partition read-committed from offset `from` (LOG_BEGIN: the first there is; an offset
+ * past the end, or gone from the log: that one too) until its end of partition stands at or past
+ * `until` (a high watermark; transaction markers count). each is called for every message. 0 done;
+ * 1 stopped by each; -EAGAIN at the deadline; each's error.
  */
 CHECKED int log_read_partition(struct log *log, enum topic topic, int32_t partition, int64_t from,
 			       int64_t until, int64_t deadline_ms, log_read_fn *each, void *arg);
