@@ -552,8 +552,12 @@ int calltab_new(const struct calltab_cfg *cfg, struct closed_index *closed,
 
 static void free_items(struct calltab *tab)
 {
-	for (uint32_t i = 1; i < tab->items_n; i++)
-		free(tab->items[i]);
+	for (uint32_t i = 1; i < tab->items_n; i++) {
+		if (tab->items[i] && !tab->items[i]->orphan)
+			call_free(tab, as_call(tab->items[i]));
+		else
+			free(tab->items[i]);
+	}
 	blocks_fini(&tab->blocks);
 	for (uint32_t i = 1; i < tab->accounts_n; i++)
 		free(tab->accounts[i]);
@@ -640,13 +644,67 @@ int calltab_apply(struct calltab *tab, const struct callev *ev, int64_t append_m
 	return open_call(tab, &id, ev, append_ms, item ? as_orphan(item) : NULL);
 }
 
-/* One of these comes next: all of it is needed, not only its deadline. */
-static void fetch_next(const struct calltab *tab)
-{
-	const struct timers *t = &tab->timers;
+/* How far before its turn an item's address, its head, and the rest are fetched. */
+#define AHEAD_ADDRESS 12u
+#define AHEAD_HEAD    8u
+#define AHEAD_REST    4u
 
-	for (uint32_t i = 1; i <= 4 && i < t->n; i++)
-		call_fetch(tab->items[t->v[i].handle]);
+static struct item *item_ahead(const struct calltab *tab, size_t by)
+{
+	const struct ahead *a = &tab->ahead;
+
+	return a->at + by < a->n ? tab->items[a->v[a->at + by].handle] : NULL;
+}
+
+static void fetch_rest(const struct calltab *tab, const struct item *item)
+{
+	const struct call *call = (const struct call *)(const void *)item;
+
+	if (!item || item->orphan)
+		return;
+	if (item->flags & CALL_COMPLETE) /* it leaves */
+		call_fetch_places(tab, call);
+	else
+		call_fetch_facts(call);
+}
+
+/* One more timer has had its turn. Nothing here is needed, and an item may be gone by then. */
+static void fetch_ahead(struct calltab *tab)
+{
+	struct ahead *a = &tab->ahead;
+	const struct item *item;
+
+	if (a->at + AHEAD_ADDRESS < a->n) {
+		uint32_t handle = a->v[a->at + AHEAD_ADDRESS].handle;
+
+		__builtin_prefetch(&tab->items[handle]);
+		__builtin_prefetch(&tab->timers.at[handle], 1);
+	}
+	item = item_ahead(tab, AHEAD_HEAD);
+	if (item)
+		call_fetch_head(item);
+	fetch_rest(tab, item_ahead(tab, AHEAD_REST));
+	a->at += a->at < a->n;
+}
+
+static void look_ahead(struct calltab *tab, int64_t now_ms)
+{
+	struct ahead *a = &tab->ahead;
+
+	if (a->at < a->n)
+		return;
+	a->at = 0;
+	a->n = timers_due(&tab->timers, now_ms, a->v, AHEAD_MAX);
+	for (size_t i = 0; i < MIN(a->n, AHEAD_ADDRESS); i++)
+		__builtin_prefetch(&tab->items[a->v[i].handle]);
+	for (size_t i = 0; i < AHEAD_HEAD; i++) {
+		const struct item *item = item_ahead(tab, i);
+
+		if (item)
+			call_fetch_head(item);
+	}
+	for (size_t i = 0; i < AHEAD_REST; i++)
+		fetch_rest(tab, item_ahead(tab, i));
 }
 
 static bool must_read(const struct item *item)
@@ -665,7 +723,7 @@ static struct item *first_due(struct calltab *tab)
 		struct item *item = tab->items[handle];
 		int64_t due_ms = item_due(tab, item);
 
-		fetch_next(tab);
+		fetch_ahead(tab);
 		if (due_ms <= item->key_ms && !must_read(item))
 			return item;
 		if (due_ms <= item->key_ms && read_flags(tab, as_call(item)))
@@ -734,12 +792,15 @@ int calltab_tick(struct calltab *tab, int64_t now_ms)
 	closed_expire(tab->closed, now_ms);
 	timers_advance(&tab->timers, now_ms);
 	while (!err) {
-		struct item *item = first_due(tab);
+		struct item *item;
 
+		look_ahead(tab, now_ms);
+		item = first_due(tab);
 		if (!item || item->key_ms > now_ms || item->key_ms == INT64_MAX)
 			break;
 		err = run_due(tab, item, now_ms);
 	}
+	tab->ahead.n = tab->ahead.at = 0;
 	release(tab);
 	return err;
 }

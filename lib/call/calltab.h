@@ -93,7 +93,7 @@ CHECKED int calltab_apply(struct calltab *tab, const struct callev *ev, int64_t 
  * their cache misses come side by side instead of one after another. Changes nothing; worth it for
  * CALLTAB_BATCH of them at a time.
  */
-#define CALLTAB_BATCH 8
+#define CALLTAB_BATCH 16
 void calltab_prefetch(const struct calltab *tab, const struct callev *events, size_t n);
 
 /* When the next timer is due; INT64_MAX when none runs. */

@@ -184,27 +184,35 @@ struct call *call_find(const struct calltab *tab, struct slice account, struct s
 	return NULL;
 }
 
+static void map_fetch(const struct map *map, uint32_t tag)
+{
+	if (map->slots)
+		__builtin_prefetch(&map->slots[map_first(map, tag)], 1);
+}
+
 void calltab_prefetch(const struct calltab *tab, const struct callev *events, size_t n)
 {
 	struct place places[CALLTAB_BATCH];
+	const struct call *calls[CALLTAB_BATCH];
+	size_t calls_n = 0;
 
 	n = MIN(n, CALLTAB_BATCH);
 	for (size_t i = 0; i < n; i++) {
-		const struct map *map;
-
 		places[i] = session_place(events[i].account, events[i].call_session_id);
-		map = &tab->sessions[places[i].map];
-		if (map->slots)
-			__builtin_prefetch(&map->slots[map_first(map, places[i].tag)]);
+		map_fetch(&tab->sessions[places[i].map], places[i].tag);
 	}
 	for (size_t i = 0; i < n; i++) {
 		const struct map *map = &tab->sessions[places[i].map];
 		uint32_t at = map_first(map, places[i].tag);
 		uint64_t value = map_next(map, places[i].tag, &at);
 
-		if (value)
-			call_fetch(call_of(value));
+		if (!value)
+			continue;
+		calls[calls_n] = call_of(value);
+		call_fetch_head(calls[calls_n++]);
 	}
+	for (size_t i = 0; i < calls_n; i++)
+		call_fetch_facts(calls[i]);
 }
 
 struct item *item_find(const struct calltab *tab, const struct uuid *call_id)
@@ -217,6 +225,16 @@ struct item *item_find(const struct calltab *tab, const struct uuid *call_id)
 			return tab->items[handle];
 	}
 	return NULL;
+}
+
+void call_fetch_places(const struct calltab *tab, const struct call *call)
+{
+	struct place place = call_place(tab, call);
+	const struct uuid *id = &call->item.id;
+
+	map_fetch(&tab->sessions[place.map], place.tag);
+	map_fetch(&tab->slices[calltab_slice_of(id)].by_id, id_tag(id));
+	closed_fetch(tab->closed, id);
 }
 
 /* ---- slices ---- */

@@ -95,6 +95,13 @@ struct victims {
 	int64_t until_ms; /* who is not among them is silent since then at the longest */
 };
 
+/* What a tick will come to next: its memory is fetched meanwhile. */
+#define AHEAD_MAX 512u
+struct ahead {
+	struct timer v[AHEAD_MAX];
+	size_t n, at;
+};
+
 struct calltab {
 	struct calltab_cfg cfg;
 	struct closed_index *closed;
@@ -107,6 +114,7 @@ struct calltab {
 	uint32_t items_n, items_cap, spare_n;
 	struct blocks blocks; /* the calls' memory */
 	struct timers timers;
+	struct ahead ahead;
 	struct map sessions[CALLTAB_SLICES];
 	struct slice_of_table slices[CALLTAB_SLICES];
 	size_t slices_dirty;
@@ -148,14 +156,25 @@ uint32_t account_find(const struct calltab *tab, struct slice name); /* 0: none 
 CHECKED int account_ref(struct calltab *tab, struct slice name, uint32_t *ret);
 void account_unref(struct calltab *tab, uint32_t account);
 void accounts_set_cfg(struct calltab *tab);
-/* Most of a call is read soon: fetches its lines side by side instead of one after another. */
-static inline void call_fetch(const void *call)
+/* A call is read soon: fetches its lines side by side instead of one after another. First the head,
+ * then, when that has come, as many of the facts as there are. */
+#define LINE_BYTES_OF_CACHE 64u
+static inline void call_fetch_head(const void *call)
 {
-	for (size_t at = 0; at < 640; at += 64)
+	for (size_t at = 0; at < 3 * (size_t)LINE_BYTES_OF_CACHE; at += LINE_BYTES_OF_CACHE)
+		__builtin_prefetch((const char *)call + at);
+}
+static inline void call_fetch_facts(const struct call *call)
+{
+	size_t end = sizeof(*call) + call->facts.stream_n + LINE_BYTES_OF_CACHE / 2;
+
+	for (size_t at = 3 * (size_t)LINE_BYTES_OF_CACHE; at < end; at += LINE_BYTES_OF_CACHE)
 		__builtin_prefetch((const char *)call + at);
 }
 struct call *call_find(const struct calltab *tab, struct slice account, struct slice session);
 struct item *item_find(const struct calltab *tab, const struct uuid *call_id);
+/* What removing the call will touch. */
+void call_fetch_places(const struct calltab *tab, const struct call *call);
 /* A call with room for `room` bytes of facts; not in the table yet. NULL without memory. */
 struct call *call_new(struct calltab *tab, const struct uuid *id, size_t room);
 /* One that is not in the table, or not any more. */

@@ -333,6 +333,35 @@ uint32_t timers_first(struct timers *t)
 	return t->n ? t->v[0].handle : 0;
 }
 
+static int order_of_timers(const void *a, const void *b)
+{
+	const struct timer *x = a, *y = b;
+
+	if (x->due_ms != y->due_ms)
+		return x->due_ms < y->due_ms ? -1 : 1;
+	return (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+size_t timers_due(const struct timers *t, int64_t now_ms, struct timer *ret, size_t max)
+{
+	size_t n = 0;
+
+	if (t->n == 0 || max == 0 || t->v[0].due_ms > now_ms)
+		return 0;
+	ret[n++] = t->v[0];
+	/* Whoever is due stands below one who is. */
+	for (size_t k = 0; k < n && n + CHILDREN <= max; k++) {
+		uint64_t child = (uint64_t)t->at[ret[k].handle].at * CHILDREN + 1;
+
+		for (unsigned i = 0; i < CHILDREN && child < t->n; i++, child++) {
+			if (t->v[child].due_ms <= now_ms)
+				ret[n++] = t->v[child];
+		}
+	}
+	qsort(ret, n, sizeof(*ret), order_of_timers);
+	return n;
+}
+
 size_t timers_bytes(const struct timers *t)
 {
 	size_t n = t->n; /* of the heap what is used: the rest is no memory */

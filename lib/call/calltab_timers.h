@@ -67,6 +67,9 @@ void timers_remove(struct timers *t, uint32_t handle);
 void timers_advance(struct timers *t, int64_t now_ms);
 /* The handle that is due first, which is v[0]'s then; 0 when all the others are never due. */
 uint32_t timers_first(struct timers *t);
+/* Which are due at now_ms, in order: up to max of those in the heap, to fetch their memory early.
+ * When more are due it is some of the first. Returns how many. */
+size_t timers_due(const struct timers *t, int64_t now_ms, struct timer *ret, size_t max);
 /* Bytes that it holds. */
 size_t timers_bytes(const struct timers *t);
 

@@ -322,6 +322,18 @@ int closed_add(struct closed_index *x, const struct uuid *call_id, int64_t left_
 	return 0;
 }
 
+void closed_fetch(const struct closed_index *x, const struct uuid *call_id)
+{
+	uint64_t hash = hash_of(call_id);
+	const struct shard *s = &x->shards[shard_of(hash)];
+	uint32_t at = home(s, hash);
+
+	if (!s->cap)
+		return;
+	__builtin_prefetch(&s->hash[at], 1);
+	__builtin_prefetch(&s->left_s[at], 1);
+}
+
 bool closed_has(const struct closed_index *x, const struct uuid *call_id)
 {
 	uint64_t hash = hash_of(call_id);

@@ -19,6 +19,8 @@ void closed_free(struct closed_index *x);
 
 /* 0 or -ENOMEM. Adding what is there changes nothing. */
 CHECKED int closed_add(struct closed_index *x, const struct uuid *call_id, int64_t left_ms);
+/* Its memory will be needed soon. */
+void closed_fetch(const struct closed_index *x, const struct uuid *call_id);
 bool closed_has(const struct closed_index *x, const struct uuid *call_id);
 /* Drops what is older than keep_ms at now_ms. */
 void closed_expire(struct closed_index *x, int64_t now_ms);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "call/calltab_blocks.h"
@@ -63,12 +64,53 @@ static void what_waits_is_bounded(void **state)
 	blocks_fini(&b);
 }
 
+/* Blocks of all sizes keep what is written to them while others come, go and are swept. */
+static void nobody_writes_into_another(void **state)
+{
+	enum { N = 20000 };
+	static struct {
+		unsigned char *p;
+		size_t size;
+	} v[N];
+	struct blocks b = { .used_bytes = 0 };
+	uint64_t luck = 1;
+
+	(void)state;
+	for (size_t step = 0; step < 6 * (size_t)N; step++) {
+		size_t i = (luck = luck * 6364136223846793005u + 1442695040888963407u) >> 33;
+		bool comes = step % (2 * (size_t)N) < N; /* tides, so that regions become empty */
+
+		i %= N;
+		if (v[i].p) {
+			for (size_t k = 0; k < v[i].size; k += 100)
+				assert_int_equal(v[i].p[k], i % 251);
+			block_give(&b, v[i].p, v[i].size);
+			v[i].p = NULL;
+		}
+		if (!comes)
+			continue;
+		v[i].size = block_size(100 + (luck >> 20) % 2500);
+		v[i].p = block_take(&b, v[i].size);
+		assert_non_null(v[i].p);
+		assert_int_equal((uintptr_t)v[i].p % 16, 0);
+		memset(v[i].p, (int)(i % 251), v[i].size);
+	}
+	for (size_t i = 0; i < N; i++) {
+		if (v[i].p)
+			block_give(&b, v[i].p, v[i].size);
+	}
+	assert_int_equal(b.used_bytes, 0);
+	assert_true(b.spare_bytes < (size_t)4 << 20);
+	blocks_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes_fit_and_stay),
 		cmocka_unit_test(what_is_given_back_is_taken_again),
 		cmocka_unit_test(what_waits_is_bounded),
+		cmocka_unit_test(nobody_writes_into_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
