@@ -207,6 +207,7 @@ static void loop_end(struct http_loop *loop)
 	pthread_mutex_unlock(&loop->lock);
 	if (loop->inbox_fd >= 0)
 		run_inbox(loop->inbox_fd, 0, loop);
+	loop->closing = true; /* said with the last answers */
 	if (loop->arg && loop->server->cfg.loop_stop)
 		loop->server->cfg.loop_stop(loop->arg);
 	loop_listen_no_more(loop);
@@ -261,6 +262,23 @@ static void stop_loop(void *arg)
 	event_base_loopbreak(loop->base);
 }
 
+/* Whoever has been let in by the kernel may have sent a request that nobody else will answer. */
+static void accept_the_rest(struct http_loop *loop)
+{
+	struct sockaddr_storage from = { 0 };
+	struct sockaddr *at = (struct sockaddr *)&from;
+	int fd = 0;
+
+	for (unsigned i = 0; loop->listener && fd >= 0 && i < BACKLOG; i++) {
+		socklen_t n = sizeof(from);
+
+		fd = accept4(evconnlistener_get_fd(loop->listener), at, &n,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0)
+			http_conn_accepted(loop->listener, fd, at, (int)n, loop);
+	}
+}
+
 static void close_loop(void *arg)
 {
 	struct http_loop *loop = arg;
@@ -269,8 +287,9 @@ static void close_loop(void *arg)
 		return;
 	loop->closing = true;
 	loop->closing_ms = clock_mono_ms();
+	accept_the_rest(loop);
 	loop_listen_no_more(loop);
-	http_conn_close_idle(loop);
+	http_conn_close_silent(loop);
 }
 
 /* ---- the server ---- */

@@ -13,12 +13,14 @@
 
 #define WRITE_MS         20000 /* until an answer is read */
 #define CLOSING_READ_MS  2000  /* what a request may still take once the server closes */
+#define CLOSING_FRESH_MS 500   /* what a new connection may take to say something then */
 #define SLOW_MS          1000  /* a request this old may have to go for a new connection */
 #define RELIEF_BYTES_MIN 16384 /* of a request worth dropping when memory is short */
 #define LINGER_MS        5000
 #define LINGER_QUIET_MS  1000
 #define LINGER_BYTES     (64u << 20)
-#define LINGERING_MAX    256u
+#define LINGERING_MAX    128u /* of all loops; they have descriptors, too */
+#define TELL_MS          10000
 
 /* ---- lists ---- */
 
@@ -99,13 +101,18 @@ static void lingering_read(evutil_socket_t fd, short what, void *arg)
 	http_conn_move(c, CONN_LINGERING);
 }
 
-/* A close with bytes unread would be a reset, which may eat the answer on its way. */
+/*
+ * A close with bytes unread would be a reset, which may eat the answer on its way. When there are
+ * too many, the one that has had the most time goes.
+ */
 static bool lingering_begin(struct conn *c)
 {
 	struct http_loop *loop = c->loop;
 
-	if (!c->linger || loop->closing || loop->lingering_n >= LINGERING_MAX)
+	if (!c->linger)
 		return false;
+	if (loop->lingering_n >= MAX(LINGERING_MAX / loop->server->loops_n, 1))
+		lingering_end(loop->conns[CONN_LINGERING].first);
 	shutdown(c->fd, SHUT_WR);
 	event_del(&c->event);
 	event_assign(&c->event, loop->base, c->fd, EV_READ | EV_PERSIST, lingering_read, c);
@@ -133,8 +140,12 @@ void http_conn_end_all(struct http_loop *loop)
 		while (loop->conns[state].first) /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 			http_conn_end(loop->conns[state].first, NULL);
 	}
-	while (loop->conns[CONN_LINGERING].first)
-		lingering_end(loop->conns[CONN_LINGERING].first);
+	while (loop->conns[CONN_LINGERING].first) {
+		struct conn *c = loop->conns[CONN_LINGERING].first;
+
+		(void)!recv(c->fd, loop->scratch, HTTP_READ_BYTES, 0);
+		lingering_end(c);
+	}
 }
 
 /* ---- coming ---- */
@@ -153,10 +164,17 @@ static void name_peer(struct conn *c, const struct sockaddr *from)
 {
 	const struct sockaddr_in *v4 = (const void *)from;
 	const struct sockaddr_in6 *v6 = (const void *)from;
-	const void *address = from->sa_family == AF_INET6 ? (const void *)&v6->sin6_addr
-							  : (const void *)&v4->sin_addr;
+	const void *address = &v4->sin_addr;
+	int family = from->sa_family;
 
-	if (!inet_ntop(from->sa_family, address, c->peer, sizeof(c->peer)))
+	if (family == AF_INET6) {
+		address = &v6->sin6_addr;
+		if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+			address = &v6->sin6_addr.s6_addr[12];
+			family = AF_INET;
+		}
+	}
+	if (!inet_ntop(family, address, c->peer, sizeof(c->peer)))
 		c->peer[0] = '\0';
 	c->is_proxy = http_is_proxy(c->loop->server, slice_of(c->peer));
 }
@@ -196,9 +214,13 @@ void http_conn_accepted(struct evconnlistener *listener, evutil_socket_t fd, str
 void http_conn_accept_failed(struct evconnlistener *listener, void *arg)
 {
 	struct http_loop *loop = arg;
+	int err = -errno;
+	int64_t now_ms = clock_mono_ms();
 
-	if (!loop->accept_paused)
-		SLOG(SLOG_ERROR, "cannot accept connections, trying again", SLOG_ERR(-errno));
+	if (!loop->accept_told_ms || now_ms - loop->accept_told_ms >= TELL_MS) {
+		SLOG(SLOG_ERROR, "cannot accept connections, trying again", SLOG_ERR(err));
+		loop->accept_told_ms = now_ms;
+	}
 	loop->accept_paused = true;
 	evconnlistener_disable(listener);
 	if (loop->conns[CONN_IDLE].first)
@@ -241,34 +263,72 @@ void http_conn_janitor(evutil_socket_t fd, short what, void *arg)
 	expire(loop, CONN_IDLE, now_ms - cfg->idle_ms, "idle");
 	expire(loop, CONN_WRITING, now_ms - WRITE_MS, "slow_answer");
 	expire_lingering(loop, now_ms);
+	if (loop->closing)
+		http_conn_close_silent(loop);
 	if (loop->accept_paused && loop->listener) {
 		loop->accept_paused = false;
 		evconnlistener_enable(loop->listener);
 	}
 }
 
+static bool is_short(const struct http_loop *loop)
+{
+	return loop->bytes > loop->server->reading_bytes_per_loop;
+}
+
+/* What came behind a request that has no answer yet goes, with the connection behind the answer. */
+static void relieve_waiting(struct http_loop *loop, enum conn_state state)
+{
+	for (struct conn *c = loop->conns[state].first; c && is_short(loop); c = c->next) {
+		if (c->in_cap < RELIEF_BYTES_MIN)
+			continue;
+		if (c->x)
+			c->x->close = true;
+		c->close = c->linger = true;
+		http_conn_forget(c);
+	}
+}
+
+/* The cheapest first: nobody's answer is lost with what has not been looked at. */
 void http_conn_relief(evutil_socket_t fd, short what, void *arg)
 {
 	struct http_loop *loop = arg;
-	struct conn *c = loop->conns[CONN_READING].first, *next;
+	struct conn *c, *next;
 
 	(void)fd;
 	(void)what;
-	for (; c && loop->bytes > loop->server->reading_bytes_per_loop; c = next) {
+	relieve_waiting(loop, CONN_WRITING);
+	relieve_waiting(loop, CONN_BUSY);
+	for (c = loop->conns[CONN_READING].first; c && is_short(loop); c = next) {
 		next = c->next;
 		if (c->in_cap >= RELIEF_BYTES_MIN)
 			http_conn_end(c, "memory");
 	}
 }
 
-void http_conn_close_idle(struct http_loop *loop)
+/* ---- closing ---- */
+
+/* What has come and was not read yet will be answered. */
+static bool says_nothing(const struct conn *c)
 {
+	char byte;
+
+	return c->in_n == 0 && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
+void http_conn_close_silent(struct http_loop *loop)
+{
+	int64_t fresh_ms = clock_mono_ms() - CLOSING_FRESH_MS;
 	struct conn *c, *next;
 
-	expire(loop, CONN_IDLE, INT64_MAX, "closing");
-	for (c = loop->conns[CONN_READING].first; c; c = next) {
+	for (c = loop->conns[CONN_IDLE].first; c; c = next) {
 		next = c->next;
-		if (c->in_n == 0)
+		if (says_nothing(c))
+			http_conn_end(c, "closing");
+	}
+	for (c = loop->conns[CONN_READING].first; c && c->since_ms <= fresh_ms; c = next) {
+		next = c->next;
+		if (says_nothing(c))
 			http_conn_end(c, "closing");
 	}
 }

@@ -28,8 +28,7 @@ void exchange_answer(struct exchange *ex, int status, struct slice body, unsigne
 	struct conn *c = x->conn;
 
 	if (c) {
-		c->close = x->close || x->loop->closing;
-		c->linger = x->close;
+		c->close = c->linger = x->close || x->loop->closing;
 	}
 	give_back(x);
 	if (c)
@@ -125,8 +124,6 @@ static struct open_exchange *exchange_get(struct http_loop *loop)
 
 static void fill_in(struct open_exchange *x, const struct request_head *h, struct slice body)
 {
-	bool says_keep = h->old && request_head_connection(h, SLICE("keep-alive"));
-
 	x->x.method = h->method;
 	x->x.path = h->path;
 	x->x.query = h->query;
@@ -136,10 +133,10 @@ static void fill_in(struct open_exchange *x, const struct request_head *h, struc
 	x->x.peer = peer_of(x->conn, h);
 	x->x.received_us = clock_mono_us();
 	x->head = slice_eq(h->method, SLICE("HEAD"));
-	x->close = request_head_connection(h, SLICE("close")) || (h->old && !says_keep) ||
+	x->close = h->says_close || (h->old && !h->says_keep) ||
 		   /* Whatever follows has not been looked at. */
 		   !(slice_eq(h->method, SLICE("POST")) || slice_eq(h->method, SLICE("GET")));
-	x->keep_alive = says_keep;
+	x->keep_alive = h->old && h->says_keep;
 }
 
 void http_exchange_begin(struct conn *c, const struct request_head *h, struct slice body)

@@ -64,23 +64,39 @@ static bool is_target(struct slice s)
 
 /* ---- the first line ---- */
 
-static void split_target(struct request_head *h)
+/* Of "http://host": 0 s does not begin with one. */
+static size_t origin_length(struct slice s)
+{
+	size_t scheme_n = 0, n;
+
+	if (slice_starts_nocase(s, SLICE("http://")))
+		scheme_n = 7;
+	else if (slice_starts_nocase(s, SLICE("https://")))
+		scheme_n = 8;
+	for (n = scheme_n; n < s.n && s.p[n] != '/' && s.p[n] != '?'; n++)
+		;
+	return n > scheme_n && scheme_n ? n : 0;
+}
+
+/* A path, perhaps with a scheme and a host, or what one method alone has. */
+static bool split_target(struct request_head *h)
 {
 	struct slice rest = h->target;
-	const char *scheme_end = rest.p[0] == '/' ? NULL : memmem(rest.p, rest.n, "://", 3);
 
 	rest = slice_cut(&rest, '#');
-	if (scheme_end && scheme_end + 3 <= rest.p + rest.n) { /* http://host/path */
-		size_t at = (size_t)(scheme_end - rest.p) + 3;
+	if (!slice_starts(rest, SLICE("/"))) {
+		size_t n = origin_length(rest);
 
-		while (at < rest.n && rest.p[at] != '/' && rest.p[at] != '?')
-			at++;
-		rest = slice_skip(rest, at);
+		if (!n && !slice_is(h->method, "CONNECT") &&
+		    !(slice_is(h->method, "OPTIONS") && slice_is(rest, "*")))
+			return false;
+		rest = slice_skip(rest, n);
 	}
 	h->path = slice_cut(&rest, '?');
 	h->query = rest;
 	if (!h->path.n)
 		h->path = SLICE("/");
+	return true;
 }
 
 static bool read_first_line(struct slice line, struct request_head *h)
@@ -97,8 +113,7 @@ static bool read_first_line(struct slice line, struct request_head *h)
 	    version.p[7] < '0' || version.p[7] > '9')
 		return false;
 	h->old = version.p[7] == '0';
-	split_target(h);
-	return true;
+	return split_target(h);
 }
 
 /* ---- headers ---- */
@@ -115,7 +130,6 @@ static const struct field {
 	{ SLICE_INIT("Expect"), offsetof(struct request_head, expect), true },
 	{ SLICE_INIT("Content-Type"), offsetof(struct request_head, content_type), false },
 	{ SLICE_INIT("Signature"), offsetof(struct request_head, signature), false },
-	{ SLICE_INIT("Connection"), offsetof(struct request_head, connection), false },
 };
 
 static struct slice trim_blanks(struct slice s)
@@ -138,6 +152,25 @@ static bool keep_field(struct request_head *h, const struct field *field, struct
 	return true;
 }
 
+/* What of the list says whether there will be another request. */
+static void read_connection(struct request_head *h, struct slice list)
+{
+	while (list.n) {
+		struct slice word = trim_blanks(slice_cut(&list, ','));
+
+		h->says_close |= slice_eq_nocase(word, SLICE("close"));
+		h->says_keep |= slice_eq_nocase(word, SLICE("keep-alive"));
+	}
+}
+
+/* A proxy may write its own behind all others, so the last ones stay. */
+static void keep_forwarded(struct request_head *h, struct slice value)
+{
+	if (h->forwarded_n == HTTP_FORWARDED_MAX)
+		memmove(h->forwarded, h->forwarded + 1, --h->forwarded_n * sizeof(h->forwarded[0]));
+	h->forwarded[h->forwarded_n++] = value;
+}
+
 static bool read_field(struct slice line, struct request_head *h)
 {
 	size_t n = token_length(line);
@@ -152,8 +185,10 @@ static bool read_field(struct slice line, struct request_head *h)
 		if (n == fields[i].name.n && slice_eq_nocase(name, fields[i].name))
 			return keep_field(h, &fields[i], value);
 	}
-	if (h->forwarded_n < HTTP_FORWARDED_MAX && slice_eq_nocase(name, SLICE("X-Forwarded-For")))
-		h->forwarded[h->forwarded_n++] = value;
+	if (slice_eq_nocase(name, SLICE("Connection")))
+		read_connection(h, value);
+	else if (slice_eq_nocase(name, SLICE("X-Forwarded-For")))
+		keep_forwarded(h, value);
 	return true;
 }
 
@@ -181,6 +216,7 @@ ssize_t request_head_read(struct slice in, struct request_head *ret)
 	memset(ret, 0, offsetof(struct request_head, forwarded));
 	ret->forwarded_n = 0;
 	ret->length = 0;
+	ret->says_close = ret->says_keep = false;
 	if (!read_first_line(line, ret))
 		return -EBADMSG;
 	while ((got = next_line(in, &at, &line)) > 0 && line.n) {
@@ -190,17 +226,6 @@ ssize_t request_head_read(struct slice in, struct request_head *ret)
 	if (got <= 0)
 		return got;
 	return read_framing(ret) ? (ssize_t)at : -EBADMSG;
-}
-
-bool request_head_connection(const struct request_head *h, struct slice word)
-{
-	struct slice rest = h->connection;
-
-	while (rest.n) {
-		if (slice_eq_nocase(trim_blanks(slice_cut(&rest, ',')), word))
-			return true;
-	}
-	return false;
 }
 
 /* ---- chunks ---- */

@@ -3,7 +3,9 @@
  *
  * Strict where two readers could see two requests: lines end with CR LF, names are tokens right
  * before their colon, nothing is folded, there is one Content-Length of digits or one
- * Transfer-Encoding, never both (RFC 9112 2.2, 5.1, 5.2, 6.3). Everything else is taken as it is.
+ * Transfer-Encoding, never both, and a target has one of the forms that there are (RFC 9112 2.2,
+ * 3.2, 5.1, 5.2, 6.3). Everything else is taken as it is; a Host decides nothing here, so it may be
+ * missing.
  * Pure; all slices lie in the caller's bytes.
  */
 #ifndef CS_NET_HTTP_SERVER_PARSE_H
@@ -13,18 +15,19 @@
 
 #include "base/slice.h"
 
-#define HTTP_FORWARDED_MAX 32 /* further headers of that name are not looked at */
+#define HTTP_FORWARDED_MAX 32 /* of more headers of that name the last ones are looked at */
 
 struct request_head {
 	struct slice method, target;
 	struct slice path, query; /* of the target; without '?', '#' and what is behind */
 	struct slice host, length_text, coding, expect; /* headers; "" absent */
-	struct slice content_type, signature, connection;
+	struct slice content_type, signature;
 	struct slice forwarded[HTTP_FORWARDED_MAX]; /* X-Forwarded-For, in order */
 	size_t forwarded_n;
-	uint64_t length; /* of the body; UINT64_MAX: what fits in no number */
-	bool chunked;    /* length is unknown */
-	bool old;        /* HTTP/1.0 */
+	uint64_t length;            /* of the body; UINT64_MAX: what fits in no number */
+	bool chunked;               /* length is unknown */
+	bool old;                   /* HTTP/1.0 */
+	bool says_close, says_keep; /* Connection: all headers of that name are one list */
 };
 
 /*
@@ -32,8 +35,6 @@ struct request_head {
  * anything but success *ret is undefined.
  */
 CHECKED ssize_t request_head_read(struct slice in, struct request_head *ret);
-/* Is word an element of the Connection header? Any case. */
-bool request_head_connection(const struct request_head *h, struct slice word);
 
 /* ---- chunks ---- */
 

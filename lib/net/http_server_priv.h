@@ -100,7 +100,7 @@ struct http_loop {
 	size_t conns_n, lingering_n, bytes; /* of all that connections keep */
 	struct open_exchange *free_exchanges;
 	bool closing, accept_paused;
-	int64_t closing_ms;
+	int64_t closing_ms, accept_told_ms;
 	char date[64];
 	int64_t date_s;
 	struct buf answer;
@@ -134,7 +134,8 @@ void http_conn_accepted(struct evconnlistener *listener, evutil_socket_t fd, str
 void http_conn_accept_failed(struct evconnlistener *listener, void *loop);
 /* Closes; counted, where we have a reason of our own. */
 void http_conn_end(struct conn *c, const char *reason);
-void http_conn_close_idle(struct http_loop *loop);
+/* The server closes: who says nothing has to go, a new one after a moment. */
+void http_conn_close_silent(struct http_loop *loop);
 void http_conn_end_all(struct http_loop *loop);
 void http_conn_janitor(evutil_socket_t fd, short what, void *loop);
 void http_conn_relief(evutil_socket_t fd, short what, void *loop);

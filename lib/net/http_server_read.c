@@ -109,11 +109,6 @@ static void refuse_too_large(struct conn *c, const struct request_head *h)
 
 /* ---- a request ---- */
 
-static bool has_body(const struct request_head *h)
-{
-	return h->chunked || h->length > 0;
-}
-
 /* Methods without a meaning here are refused as such, and nobody knows what follows. */
 static bool is_readable(const struct request_head *h)
 {
@@ -125,7 +120,7 @@ static int judge(const struct conn *c, const struct request_head *h)
 {
 	if (!is_readable(h))
 		return 0;
-	if (has_body(h) && slice_eq(h->method, SLICE("GET")))
+	if ((h->chunked || h->length > 0) && slice_eq(h->method, SLICE("GET")))
 		return 400;
 	if (h->length > c->loop->server->cfg.body_bytes_max)
 		return 413;
@@ -135,12 +130,15 @@ static int judge(const struct conn *c, const struct request_head *h)
 }
 
 /* Whoever waits for leave to send a body gets it; who does not, has sent it already. */
-static void encourage(const struct conn *c, const struct request_head *h, size_t come)
+static void encourage(struct conn *c, const struct request_head *h, size_t come)
 {
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	ssize_t sent = sizeof(go_on) - 1;
 
-	if (h->expect.p && !h->old && has_body(h) && !come)
-		(void)!send(c->fd, go_on, sizeof(go_on) - 1, MSG_NOSIGNAL); /* it may be ignored */
+	if (h->expect.p && !h->old && (c->incoming.chunked || c->incoming.length) && !come)
+		sent = send(c->fd, go_on, sizeof(go_on) - 1, MSG_NOSIGNAL);
+	if (sent > 0 && (size_t)sent < sizeof(go_on) - 1)
+		c->over = true; /* none of it may be missing, half of it may not */
 }
 
 /* Reads the head at p. true: it is whole, and fine; false: more has to come, or c was refused. */
@@ -209,18 +207,20 @@ static size_t take_one(struct conn *c, char *p, size_t *n)
 	struct incoming *in = &c->incoming;
 	struct request_head h;
 	size_t used, head_n, body_n;
+	bool known = !in->head_n;
 
-	if (!in->head_n) {
+	if (known) {
 		if (p[0] == '\r' && !in->seen_n) /* empty lines before a request: RFC 9112 2.2 */
 			return *n == 1 ? 0 : p[1] == '\n' ? 2 : (refuse(c, 400), 0);
 		if (!read_head(c, p, *n, &h))
 			return 0;
-	} else if (request_head_read(slice_make(p, in->head_n), &h) <= 0) {
-		refuse(c, 400); /* it was whole before: this cannot be */
-		return 0;
 	}
 	if (!read_body(c, p, n, &used))
 		return 0;
+	if (!known && request_head_read(slice_make(p, in->head_n), &h) <= 0) {
+		refuse(c, 400); /* it was whole before: this cannot be */
+		return 0;
+	}
 	head_n = in->head_n;
 	body_n = in->body_n;
 	*in = (struct incoming){ 0 };
@@ -240,6 +240,15 @@ static void hear_again(struct conn *c)
 		http_conn_end(c, "memory");
 }
 
+/* Is a request coming? It counts from its first byte, silence from the answer. */
+static void note_silence(struct conn *c, bool silent)
+{
+	enum conn_state state = silent ? CONN_IDLE : CONN_READING;
+
+	if (may_read(c) && c->state != state)
+		http_conn_move(c, state);
+}
+
 /* p[0, n), in scratch or in the buffer, has come: handles what is whole, and keeps the rest. */
 static void take(struct conn *c, char *p, size_t n)
 {
@@ -256,8 +265,7 @@ static void take(struct conn *c, char *p, size_t n)
 		http_conn_end(c, c->over ? NULL : "memory");
 		return;
 	}
-	if (n && c->state == CONN_IDLE)
-		http_conn_move(c, CONN_READING);
+	note_silence(c, n == 0);
 	if (c->deaf && may_read(c))
 		hear_again(c);
 }

@@ -11,135 +11,7 @@
 #include "base/clock.h"
 #include "net/http_server.h"
 #include "unit/base/rows.h"
-#include "unit/net/client.h"
-
-#define BODY_MAX  20000
-#define BIG_BYTES 8000000 /* of an answer that no socket takes at once */
-
-/* ---- the handler: says what it got; /later in a while, /never at the end ---- */
-
-struct held {
-	struct exchange *x;
-	struct event *timer;
-	struct handler *handler;
-	struct held *next;
-};
-
-struct handler {
-	struct http_loop *loop;
-	struct held *never;
-};
-
-static atomic_int handled, refused, orphans;
-
-static void say(struct exchange *x)
-{
-	struct buf out = BUF_EMPTY;
-
-	buf_printf(&out,
-		   "{\"m\":\"%.*s\",\"p\":\"%.*s\",\"q\":\"%.*s\",\"b\":%zu,\"t\":\"%.*s\","
-		   "\"from\":\"%.*s\"}",
-		   SLICE_ARG(x->method), SLICE_ARG(x->path), SLICE_ARG(x->query), x->body.n,
-		   SLICE_ARG(x->content_type), SLICE_ARG(x->peer));
-	if (slice_is(x->path, "/big"))
-		buf_printf(&out, "%*s}", BIG_BYTES, "");
-	exchange_answer(x, slice_is(x->method, "HEAD") ? 405 : 200, buf_slice(&out), 0);
-	buf_fini(&out);
-}
-
-static void later(evutil_socket_t fd, short what, void *arg)
-{
-	struct held *held = arg;
-
-	(void)fd;
-	(void)what;
-	exchange_answer(held->x, 200, SLICE("{\"later\":true}"), 0);
-	orphans++;
-	event_free(held->timer);
-	free(held);
-}
-
-static void handle(void *arg, struct exchange *x)
-{
-	struct handler *h = arg;
-	const struct timeval soon = { 0, 30000 };
-	struct held *held;
-
-	handled++;
-	*(int *)exchange_own(x) += 1; /* zeroed each time */
-	assert_int_equal(*(int *)exchange_own(x), 1);
-	if (!slice_is(x->path, "/later") && !slice_is(x->path, "/never")) {
-		say(x);
-		return;
-	}
-	held = calloc(1, sizeof(*held));
-	assert_non_null(held);
-	held->x = x;
-	held->handler = h;
-	if (slice_is(x->path, "/never")) {
-		held->next = h->never;
-		h->never = held;
-		return;
-	}
-	held->timer = event_new(http_loop_base(h->loop), -1, 0, later, held);
-	event_add(held->timer, &soon);
-}
-
-static int loop_start(void *arg, struct http_loop *loop, void **ret)
-{
-	struct handler *h = calloc(1, sizeof(*h));
-
-	(void)arg;
-	assert_non_null(h);
-	h->loop = loop;
-	*ret = h;
-	return 0;
-}
-
-static void loop_stop(void *arg)
-{
-	struct handler *h = arg;
-	struct held *held, *next;
-
-	for (held = h->never; held; held = next) {
-		next = held->next;
-		exchange_answer(held->x, 503, SLICE("{\"error\":\"stopped\"}"), 1);
-		free(held);
-	}
-	free(h);
-}
-
-static void count_refused(void *arg, int status)
-{
-	(void)arg;
-	(void)status;
-	refused++;
-}
-
-static struct http_server_cfg default_cfg(void)
-{
-	return (struct http_server_cfg){
-		.listen = "127.0.0.1:0",
-		.threads = 1,
-		.body_bytes_max = BODY_MAX,
-		.head_bytes_max = 4096,
-		.own_bytes = sizeof(int),
-		.loop_start = loop_start,
-		.handle = handle,
-		.refused = count_refused,
-		.loop_stop = loop_stop,
-	};
-}
-
-static struct http_server *start(const struct http_server_cfg *cfg)
-{
-	struct buf problem = BUF_EMPTY;
-	struct http_server *s;
-
-	assert_int_equal(http_server_new(cfg, &s, &problem), 0);
-	buf_fini(&problem);
-	return s;
-}
+#include "unit/net/handler.h"
 
 /* ---- one request each ---- */
 
@@ -174,6 +46,26 @@ static const struct row {
 	  "Connection: keep-alive", false },
 	{ "asked to close", "GET /x HTTP/1.1\r\nConnection: Close\r\n\r\n", "Connection: close",
 	  true },
+	{ "asked to close in a second header",
+	  "GET /x HTTP/1.1\r\nConnection: keep-alive\r\nConnection: x, close\r\n\r\n",
+	  "Connection: close", true },
+	{ "1.0, both asked for",
+	  "GET /x HTTP/1.0\r\nConnection: keep-alive\r\nConnection: close\r\n\r\n",
+	  "Connection: close", true },
+	{ "nothing encourages what is refused",
+	  "PUT /x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", "\"m\":\"PUT\"",
+	  true },
+	{ "a target without its slash", "GET x/y HTTP/1.1\r\n\r\n", "HTTP/1.1 400", true },
+	{ "version 2, as one begins it", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/1.1 400", true },
+	{ "an upgrade nobody follows",
+	  "GET /x HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", "HTTP/1.1 200", false },
+	{ "lengths with an underscore count for nothing",
+	  "POST /x HTTP/1.1\r\nContent_Length: 9\r\nTransfer_Encoding: chunked\r\n\r\n", "\"b\":0",
+	  false },
+	{ "small method", "post /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "\"m\":\"post\"",
+	  true },
+	{ "percent signs stay", "GET /%2e%2e/%2Fa?%00 HTTP/1.1\r\n\r\n",
+	  "\"p\":\"/%2e%2e/%2Fa\",\"q\":\"%00\"", false },
 	{ "100-continue", "POST /x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
 	  "HTTP/1.1 100", false },
 	{ "another expectation", "POST /x HTTP/1.1\r\nExpect: gold\r\nContent-Length: 3\r\n\r\nabc",
@@ -469,16 +361,6 @@ static void no_spin_behind_a_busy_request(void **state)
 	http_server_free(s);
 }
 
-static void until_count(atomic_int *n, int want)
-{
-	int64_t until = clock_mono_ms() + WAIT_MS;
-
-	while (*n < want) {
-		assert_true(clock_mono_ms() < until);
-		usleep(1000);
-	}
-}
-
 static void client_gone_before_the_answer(void **state)
 {
 	struct http_server_cfg cfg = default_cfg();
@@ -594,6 +476,9 @@ static void memory_limit(void **state)
 
 /* ---- who sends ---- */
 
+#define FORGED_ONE "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 1.2.3.4\r\n"
+#define FORGED     FORGED_ONE FORGED_ONE FORGED_ONE FORGED_ONE
+
 static const struct peer_row {
 	const char *name, *head, *want;
 } peer_rows[] = {
@@ -608,6 +493,11 @@ static const struct peer_row {
 	{ "garbage ends the search", "X-Forwarded-For: 203.0.113.9, x, 10.1.2.3\r\n", "10.1.2.3" },
 	{ "IPv6", "X-Forwarded-For: 2001:db8::1\r\n", "2001:db8::1" },
 	{ "empty", "X-Forwarded-For: \r\n", "127.0.0.1" },
+	{ "more lines than are looked at, the proxy's is the last",
+	  FORGED FORGED FORGED FORGED FORGED "X-Forwarded-For: 203.0.113.9\r\n", "203.0.113.9" },
+	{ "an address with a port ends the search", "X-Forwarded-For: 203.0.113.9:80\r\n",
+	  "127.0.0.1" },
+	{ "underscores are another header", "X_Forwarded_For: 203.0.113.9\r\n", "127.0.0.1" },
 };
 
 static void peer(void **state)
@@ -617,7 +507,7 @@ static void peer(void **state)
 	const struct cfg_texts proxies = { nets, 2 };
 	struct http_server_cfg cfg = default_cfg();
 	struct http_server *s;
-	char text[300];
+	char text[2000];
 	int fd;
 
 	cfg.trusted_proxies = &proxies;
