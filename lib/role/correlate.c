@@ -60,10 +60,13 @@ static int start_workers(struct correlate *c, struct buf *problem)
 /*
  * The client reads each fetch into memory of its own, about a megabyte. By default such a piece is
  * mapped and unmapped each time, and the kernel clears every page of it: a tenth of all CPU in the
- * drain of a full topic. Kept by the allocator, the same pages serve again.
+ * drain of a full topic. Kept by the allocator, the same pages serve again. And each message is
+ * made by a thread of the client and freed by a worker: in an arena of its own each thread would
+ * grow by what others give back (a tenth of the CPU, a sixth of the memory).
  */
-static void keep_large_memory(void)
+static void set_up_memory(unsigned workers_n)
 {
+	mallopt(M_ARENA_MAX, (int)workers_n);
 	mallopt(M_MMAP_THRESHOLD, 32 << 20);
 	mallopt(M_TRIM_THRESHOLD, 256 << 20);
 }
@@ -78,7 +81,7 @@ static int start(const struct cfg *cfg, void **ret_state, struct buf *problem)
 
 	if (!c)
 		return -ENOMEM;
-	keep_large_memory();
+	set_up_memory(n);
 	c->cfg = cfg;
 	c->workers_n = n;
 	err = log_open(cfg, &c->log, problem);
