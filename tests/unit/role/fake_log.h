@@ -34,6 +34,7 @@ struct fake_wait {
 struct fake_appender {
 	struct log_appender base;
 	struct fake_wait *first, **last;
+	bool dead; /* it has said -EPIPE, and says nothing else any more */
 	int fd;
 };
 
@@ -128,12 +129,13 @@ static inline int fake_append(struct log_appender *base, enum topic topic, int32
 			      struct slice key, struct slice value, log_acked_fn *acked, void *arg)
 {
 	struct fake_appender *a = fake_of(base);
-	int err = fake_say(&fake.append, &fake.append_n);
+	int err = a->dead ? -EPIPE : fake_say(&fake.append, &fake.append_n);
 	struct fake_wait *w;
 
 	(void)partition;
 	if (!err && fake.too_long && value.n > (size_t)fake.too_long && !fake.late_size)
 		err = -EMSGSIZE;
+	a->dead |= err == -EPIPE;
 	if (err)
 		return err;
 	w = calloc(1, sizeof(*w));
@@ -168,7 +170,8 @@ static inline int fake_poll(struct log_appender *base, int timeout_ms)
 		a->first = w->next;
 		if (!a->first)
 			a->last = &a->first;
-		err = fake_ack(w);
+		err = a->dead ? -EPIPE : fake_ack(w);
+		a->dead |= err == -EPIPE;
 		if (!err)
 			fake_store(&w->msg);
 		w->acked(w->arg, err);
