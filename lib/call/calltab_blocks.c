@@ -86,10 +86,14 @@ static bool add_region(struct blocks *b)
 	return true;
 }
 
-static void drop_region(struct region *region)
+/* left: bytes at its end that never were a block. */
+static void drop_region(struct region *region, size_t left)
 {
-	ASAN_UNPOISON_MEMORY_REGION(region->start, REGION_BYTES);
-	munmap(region->start, REGION_BYTES);
+	char *start = region->start;
+
+	(void)left;
+	ASAN_UNPOISON_MEMORY_REGION(start, REGION_BYTES - left);
+	munmap(start, REGION_BYTES);
 }
 
 /* A block that never was one; what is left of a region that is too full for it is lost. */
@@ -139,7 +143,7 @@ static void sweep(struct blocks *b)
 			continue;
 		}
 		*link = region->older;
-		drop_region(region);
+		drop_region(region, 0);
 	}
 	b->idle_n = 0;
 	if (b->regions != newest)
@@ -211,7 +215,8 @@ void blocks_fini(struct blocks *b)
 		struct region *region = b->regions;
 
 		b->regions = region->older;
-		drop_region(region);
+		drop_region(region, b->left);
+		b->left = 0;
 	}
 	*b = (struct blocks){ .used_bytes = 0 };
 }
