@@ -34,6 +34,7 @@ static void check_head(struct slice in)
 	whole = slice_head(in, (size_t)n);
 	check(is_in(h.method, whole) && h.method.n > 0 && is_in(h.target, whole));
 	check(is_in(h.query, whole) && h.path.n > 0);
+	check(h.path.p[0] == '/' || slice_is(h.path, "*") || slice_is(h.method, "CONNECT"));
 	check(is_in(h.content_type, whole) && is_in(h.signature, whole));
 	check(!(h.chunked && h.length_text.p) && h.forwarded_n <= HTTP_FORWARDED_MAX);
 	for (size_t i = 0; i < h.forwarded_n; i++)

@@ -243,7 +243,6 @@ static void bytes_behind_waiting_requests_are_bounded(void **state)
 {
 	struct http_server_cfg cfg = default_cfg();
 	struct http_server *s;
-	static const char two[] = "GET /never HTTP/1.1\r\n\r\nGET /";
 	static char piece[30001];
 	int fds[16];
 	size_t closing = 0;
@@ -251,8 +250,8 @@ static void bytes_behind_waiting_requests_are_bounded(void **state)
 	(void)state;
 	cfg.reading_bytes_max = 100000;
 	s = start(&cfg);
-	memset(piece, 'x', sizeof(piece) - 1);
-	memcpy(piece, two, strlen(two));
+	snprintf(piece, sizeof(piece), "GET /never HTTP/1.1\r\n\r\nGET /");
+	memset(piece + strlen(piece), 'x', sizeof(piece) - 1 - strlen(piece));
 	handled = 0;
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
 		fds[i] = dial(http_server_port(s));
