@@ -68,7 +68,10 @@ CHECKED int http_server_new(const struct http_server_cfg *cfg, struct http_serve
 uint16_t http_server_port(const struct http_server *s);
 unsigned http_server_threads(const struct http_server *s);
 size_t http_server_connections(struct http_server *s);
-/* No new connections; idle ones end, others after their answer. Returns at once. Thread: any. */
+/*
+ * No new connections but those the kernel has let in; what has come, or comes within half a second,
+ * is answered, and its connection ends. Returns at once. Thread: any.
+ */
 void http_server_close(struct http_server *s);
 /* Waits until no connection is left. 0 or -ETIMEDOUT. */
 CHECKED int http_server_drain(struct http_server *s, int64_t deadline_ms);

@@ -13,7 +13,7 @@
 
 #define WRITE_MS         20000 /* until an answer is read */
 #define CLOSING_READ_MS  2000  /* what a request may still take once the server closes */
-#define CLOSING_FRESH_MS 500   /* what a new connection may take to say something then */
+#define CLOSING_FRESH_MS 500   /* for how long silence is waited out then */
 #define SLOW_MS          1000  /* a request this old may have to go for a new connection */
 #define RELIEF_BYTES_MIN 16384 /* of a request worth dropping when memory is short */
 #define LINGER_MS        5000
@@ -316,19 +316,22 @@ static bool says_nothing(const struct conn *c)
 	return c->in_n == 0 && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
+static void close_silent(struct http_loop *loop, enum conn_state state, int64_t before_ms)
+{
+	struct conn *c = loop->conns[state].first, *next;
+
+	for (; c && c->since_ms <= before_ms; c = next) {
+		next = c->next;
+		if (says_nothing(c))
+			http_conn_end(c, "closing");
+	}
+}
+
+/* Who has just come, or has just been answered, may have sent what is still on its way. */
 void http_conn_close_silent(struct http_loop *loop)
 {
-	int64_t fresh_ms = clock_mono_ms() - CLOSING_FRESH_MS;
-	struct conn *c, *next;
+	int64_t before_ms = clock_mono_ms() - CLOSING_FRESH_MS;
 
-	for (c = loop->conns[CONN_IDLE].first; c; c = next) {
-		next = c->next;
-		if (says_nothing(c))
-			http_conn_end(c, "closing");
-	}
-	for (c = loop->conns[CONN_READING].first; c && c->since_ms <= fresh_ms; c = next) {
-		next = c->next;
-		if (says_nothing(c))
-			http_conn_end(c, "closing");
-	}
+	close_silent(loop, CONN_IDLE, before_ms);
+	close_silent(loop, CONN_READING, before_ms);
 }

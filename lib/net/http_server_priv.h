@@ -134,7 +134,7 @@ void http_conn_accepted(struct evconnlistener *listener, evutil_socket_t fd, str
 void http_conn_accept_failed(struct evconnlistener *listener, void *loop);
 /* Closes; counted, where we have a reason of our own. */
 void http_conn_end(struct conn *c, const char *reason);
-/* The server closes: who says nothing has to go, a new one after a moment. */
+/* The server closes: who says nothing for a moment has to go. */
 void http_conn_close_silent(struct http_loop *loop);
 void http_conn_end_all(struct http_loop *loop);
 void http_conn_janitor(evutil_socket_t fd, short what, void *loop);

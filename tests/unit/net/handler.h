@@ -28,7 +28,7 @@ struct handler {
 };
 
 static atomic_int handled, refused, orphans;
-static struct handler *the_handler; /* the last one that began */
+static _Atomic(struct handler *) the_handler; /* the last one that began */
 
 static inline void say(struct exchange *x)
 {
