@@ -55,8 +55,10 @@ struct http_server_cfg {
 	void (*handle)(void *loop_arg, struct exchange *x);
 	/* A refusal by this layer, for the counter. May be NULL. Thread: any loop's. */
 	void (*refused)(void *loop_arg, int status);
-	/* What answers a request whose body is too large, 413 or what stands before it. May be
-	 * NULL. */
+	/*
+	 * What answers a request whose body is too large, 413 or what stands before it and before
+	 * all that this layer refuses behind a whole head. May be NULL.
+	 */
 	int (*too_large)(void *loop_arg, struct slice method, struct slice path);
 	/* In the loop's thread, the last call: answers what is still open. */
 	void (*loop_stop)(void *loop_arg);

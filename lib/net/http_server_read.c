@@ -100,11 +100,13 @@ static void refuse(struct conn *c, int status)
 	http_conn_answer(c, &answer);
 }
 
-static void refuse_too_large(struct conn *c, const struct request_head *h)
+/* A whole head was read: what stands before 413 stands before all others, too. */
+static void refuse_request(struct conn *c, const struct request_head *h, int status)
 {
 	const struct http_server_cfg *cfg = &c->loop->server->cfg;
+	int before = cfg->too_large ? cfg->too_large(c->loop->arg, h->method, h->path) : 413;
 
-	refuse(c, cfg->too_large ? cfg->too_large(c->loop->arg, h->method, h->path) : 413);
+	refuse(c, before == 413 ? status : before);
 }
 
 /* ---- a request ---- */
@@ -154,13 +156,15 @@ static bool read_head(struct conn *c, const char *p, size_t n, struct request_he
 	in->seen_n = n;
 	if (head_n == 0 && n <= max)
 		return false;
-	status = head_n < 0 ? 400 : head_n == 0 || (size_t)head_n > max ? 431 : judge(c, h);
-	if (status == 413)
-		refuse_too_large(c, h);
-	else if (status)
-		refuse(c, status);
-	if (status)
+	if (head_n <= 0 || (size_t)head_n > max) {
+		refuse(c, head_n < 0 ? 400 : 431);
 		return false;
+	}
+	status = judge(c, h);
+	if (status) {
+		refuse_request(c, h, status);
+		return false;
+	}
 	in->head_n = (size_t)head_n;
 	in->length = is_readable(h) ? h->length : 0;
 	in->chunked = is_readable(h) && h->chunked;
@@ -192,7 +196,7 @@ static bool read_body(struct conn *c, char *p, size_t *n, size_t *used)
 	}
 	*n = in->head_n + in->body_n;
 	if (got == -EFBIG && request_head_read(slice_make(p, in->head_n), &h) > 0)
-		refuse_too_large(c, &h);
+		refuse_request(c, &h, 413);
 	else if (got < 0)
 		refuse(c, 400);
 	return false;
