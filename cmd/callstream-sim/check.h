@@ -17,11 +17,13 @@ struct check_cfg {
 	size_t calls_n;
 	bool late_allowed;   /* facts may come after their call left the table */
 	bool more_revisions; /* a start with other rules may repeat a record */
+	bool disordered;     /* what was given up is written later all the same */
 };
 
 struct check *check_new(const struct check_cfg *cfg);
 void check_free(struct check *c);
-/* A request of that call was answered 200. */
+/* A request of that call goes out; it was answered 200. */
+void check_sent(struct check *c, const struct traffic_request *req);
 void check_accepted(struct check *c, const struct traffic_request *req);
 /* The CRM heard it: head lines and body. Wrong at once: world_fail. */
 void check_heard(struct check *c, struct slice url, struct slice head, struct slice body);

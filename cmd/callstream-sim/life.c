@@ -12,16 +12,19 @@
 #include "role/role.h"
 #include "store/spool.h"
 #include "wrap_fd.h"
+#include "wrap_log.h"
 
 #define CALLS_MAX   16
 #define CORRELATORS 3
-#define SLOTS_MAX   (CORRELATORS + 2)
+#define DELIVERS    2
+#define SLOTS_MAX   (CORRELATORS + DELIVERS + 1)
 #define SECOND      INT64_C(1000000)
 #define TURN_US     50000
 #define LOOK_US     (SECOND / 2)
 #define SENDING_US  (600 * SECOND) /* by then the vendor has got rid of everything */
 #define SETTLING_US (400 * SECOND) /* without faults, until everything is there */
 #define QUIET_US    (15 * SECOND)  /* nothing more may come */
+#define SESSION_US  (10 * SECOND)  /* after that a stopped process has lost its partitions */
 #define LEAVING_US  (60 * SECOND)
 
 /* A place where a role runs, now and then. */
@@ -51,6 +54,14 @@ static struct {
 	struct cfg *cfg;
 } all;
 
+/* An offset that somebody set, and will set back. */
+struct meddling {
+	bool ever;
+	int32_t partition;
+	int64_t was, is; /* equal: nothing */
+	int64_t until_us;
+};
+
 static struct life {
 	struct plan plan;
 	struct memlog *log;
@@ -62,6 +73,7 @@ static struct life {
 	size_t slots_n;
 	struct process *vendor, *broker, *operator;
 	bool calm, leaving;
+	struct meddling meddling;
 	uint64_t processes;
 } l;
 
@@ -176,6 +188,7 @@ static bool send_once(const struct traffic_request *req)
 	snprintf(path, sizeof(path), "%s%.*s/%.*s", hooks, SLICE_ARG(req->account),
 		 SLICE_ARG(req->path));
 	net.path = slice_of(path);
+	check_sent(l.check, req);
 	net_send(&net, on_answer, &answer);
 	while (!answer.come)
 		fiber_wait(&answer, INT64_MAX);
@@ -282,6 +295,7 @@ static void on_process_over(const struct process *p)
 
 	fds_forget(p);
 	disk_forget(p);
+	net_out_forget(p);
 	if (l.log)
 		memlog_process_dies(l.log, process_number(p));
 }
@@ -349,9 +363,18 @@ static void freeze(struct slot *s)
 	if (!slot_runs(s) || s->thaw_us)
 		return;
 	world_say("%s is stopped", s->name);
-	s->thaw_us = soon_us(world_below(2) ? 3 : 25);
+	s->thaw_us = world_below(2) ? soon_us(3) : soon_us(20) + SESSION_US;
 	memlog_process_stops(l.log, process_number(s->process), true);
+	net_out_arrive(s->process);
 	process_freeze(s->process, true);
+}
+
+static void on_process_stops(struct process *p)
+{
+	for (size_t i = 0; i < l.slots_n; i++) {
+		if (l.slots[i].process == p)
+			freeze(&l.slots[i]);
+	}
 }
 
 static void power_cut(void)
@@ -361,6 +384,65 @@ static void power_cut(void)
 			kill_one(&l.slots[i], 3);
 	}
 	disk_power_cut();
+}
+
+/* Somebody sets a committed offset while no correlator runs: they refuse to go on from there. */
+static void meddle(void)
+{
+	struct meddling *m = &l.meddling;
+	int n = memlog_partitions(l.log, TOPIC_EVENTS);
+	int64_t moved;
+
+	if (n <= 0 || m->was != m->is)
+		return;
+	for (size_t i = 0; i < l.slots_n; i++) {
+		if (l.slots[i].role == &role_correlate)
+			kill_one(&l.slots[i], 2);
+	}
+	m->partition = (int32_t)world_below((uint64_t)n);
+	m->was = memlog_group_offset(l.log, "correlate", TOPIC_EVENTS, m->partition);
+	moved = m->was + (int64_t)world_below(12) - 8;
+	if (m->was < 0 || moved < 0 ||
+	    !memlog_set_offset(l.log, "correlate", TOPIC_EVENTS, m->partition, moved)) {
+		m->was = m->is;
+		return;
+	}
+	m->is = moved;
+	m->ever = true;
+	m->until_us = soon_us(20);
+	world_say("offset of partition %d set from %lld to %lld", m->partition, (long long)m->was,
+		  (long long)m->is);
+}
+
+static void set_back(void)
+{
+	struct meddling *m = &l.meddling;
+
+	if (m->was == m->is || (!l.calm && world_us() < m->until_us))
+		return;
+	if (memlog_group_offset(l.log, "correlate", TOPIC_EVENTS, m->partition) == m->is) {
+		memlog_set_offset(l.log, "correlate", TOPIC_EVENTS, m->partition, m->was);
+		world_say("offset of partition %d set back", m->partition);
+	}
+	m->is = m->was;
+}
+
+/* What the roles say only where somebody, or the disk, has done what must not be. */
+static void hear_line(const char *line)
+{
+	static const char *const never[] = {
+		"events are gone from the log",
+		"events of the replay are gone",
+		"message is too large",
+		"messages in topic deliveries are no entries",
+		"not deliverable",
+		"partition cannot be taken over, left the group; see callstream state reset",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(never) && !l.meddling.ever; i++) {
+		if (strncmp(line, never[i], strlen(never[i])) == 0)
+			world_fail("%s", line);
+	}
 }
 
 static void change_rules(void)
@@ -418,6 +500,8 @@ static void fate(const struct plan *p)
 		change_rules();
 		kill_one(s, 2);
 	}
+	if (world_fault("offset set", p->meddle))
+		meddle();
 	if (world_fault("kick", p->kick))
 		memlog_kick_member(l.log, any_group(), (size_t)world_below(4));
 	if (world_fault("rebalance", p->rebalance))
@@ -456,6 +540,7 @@ static void *operator_main(void *arg)
 		world_sleep(TURN_US);
 		if (!life->calm)
 			fate(&life->plan);
+		set_back();
 		for (size_t i = 0; i < life->slots_n; i++)
 			tend(&life->slots[i]);
 	}
@@ -503,23 +588,30 @@ static void begin(const struct life_cfg *cfg)
 	char name[32];
 
 	memset(&l, 0, sizeof(l));
+	log_lines_to(hear_line);
 	plan_make(all.cfg, &l.plan);
 	choose_calls(cfg->calls_max);
 	check = (struct check_cfg){ .calls = l.calls,
 				    .calls_n = l.calls_n,
-				    .late_allowed = l.plan.late || l.plan.clock_step != 0,
-				    .more_revisions = l.plan.rules != 0 };
+				    .late_allowed = l.plan.late || l.plan.limited ||
+						    l.plan.clock_step != 0,
+				    .more_revisions = l.plan.rules != 0,
+				    .disordered = l.plan.log_faults.append_floats != 0 };
 	l.check = check_new(&check);
 	net_in_reset();
-	net_out_reset(crm_hears, NULL);
+	net_out_reset(&l.plan.crm, crm_hears, NULL);
 	disk_reset(l.plan.disk_bytes);
 	disk_faults(&l.plan.disk_faults);
 	if (memlog_new(&env, &l.plan.settings, &l.log) < 0)
 		world_fail("memory");
 	memlog_set_faults(l.log, &l.plan.log_faults);
 	world_kill_rate(l.plan.kill_rate);
+	world_stop_rate(l.plan.stop_rate);
 	slot_add(&role_ingest, "ingest");
-	slot_add(&role_deliver, "deliver");
+	for (unsigned i = 0; i < l.plan.delivers; i++) {
+		snprintf(name, sizeof(name), "deliver-%u", i);
+		slot_add(&role_deliver, name);
+	}
 	for (unsigned i = 0; i < l.plan.correlators; i++) {
 		snprintf(name, sizeof(name), "correlate-%u", i);
 		slot_add(&role_correlate, name);
@@ -627,6 +719,7 @@ void life_run(const struct life_cfg *cfg, struct life_result *ret)
 					 .suppressed = cfg->suppressed,
 					 .suppressed_n = cfg->suppressed_n,
 					 .trace = cfg->trace,
+					 .process_stops = on_process_stops,
 					 .process_over = on_process_over };
 
 	world_begin(&world);

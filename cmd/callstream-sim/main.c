@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/broken.h"
 #include "base/slog.h"
 #include "life.h"
 #include "shrink.h"
@@ -23,7 +24,9 @@ static const char usage[] =
     "  --suppressed HEX  faults that do not happen, as the search for the shortest prints them\n"
     "  --trace           prints each life as it happens\n"
     "  --no-shrink       prints a failure as it is\n"
-    "  --keep-going      does not stop at the first failure\n";
+    "  --keep-going      does not stop at the first failure\n"
+    "  --broken RULE     breaks a rule of ours, which has to be found (preset sim only)\n"
+    "  --broken list     tells which there are\n";
 
 struct totals {
 	uint64_t lives, failed, faults, points, processes, calls;
@@ -138,6 +141,38 @@ static bool read_hex(const char *text, struct options *o)
 	return *text == '\0';
 }
 
+#ifdef CALLSTREAM_BROKEN_RULES
+#define RULE_ROW(name, what) { #name, what },
+static const struct {
+	const char *name, *what;
+} rules[] = { { "none", "" }, BROKEN_RULES(RULE_ROW) };
+#undef RULE_ROW
+
+static void list_rules(void)
+{
+	for (size_t i = 1; i < ARRAY_LEN(rules); i++)
+		printf("%-20s %s\n", rules[i].name, rules[i].what);
+	exit(0);
+}
+
+static bool break_rule(const char *name)
+{
+	if (strcmp(name, "list") == 0)
+		list_rules();
+	for (size_t i = 1; i < ARRAY_LEN(rules); i++) {
+		if (strcmp(rules[i].name, name) == 0)
+			broken_rule = (enum broken_rule)i;
+	}
+	return broken_rule != BROKEN_none;
+}
+#else
+static bool break_rule(const char *name)
+{
+	fprintf(stderr, "%s: this build keeps all rules\n", name);
+	return false;
+}
+#endif
+
 static bool read_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
@@ -149,6 +184,7 @@ static bool read_options(int argc, char **argv, struct options *o)
 		{ "suppressed", required_argument, NULL, 'x' },
 		{ "no-shrink", no_argument, NULL, 'S' },
 		{ "keep-going", no_argument, NULL, 'k' },
+		{ "broken", required_argument, NULL, 'b' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -170,6 +206,10 @@ static bool read_options(int argc, char **argv, struct options *o)
 			break;
 		case 'x':
 			if (!read_hex(optarg, o))
+				return false;
+			break;
+		case 'b':
+			if (!break_rule(optarg))
 				return false;
 			break;
 		case 'T':

@@ -12,6 +12,21 @@
 
 /* The CRM heard a request: what it answers (a status). In the world's heap, must not wait. */
 typedef int net_heard_fn(void *arg, const struct http_request *req);
-void net_out_reset(net_heard_fn *heard, void *arg);
+
+struct crm_faults {       /* per million requests */
+	uint32_t refused; /* no connection: it heard nothing */
+	uint32_t hangs;   /* it heard, no answer comes */
+	uint32_t breaks;  /* it heard, the connection breaks */
+	uint32_t fails;   /* it heard, forgot and says 500 */
+	uint32_t busy;    /* 429, Retry-After */
+	uint32_t stops;   /* who sends it is stopped just before */
+};
+
+/* faults are borrowed for the life. */
+void net_out_reset(const struct crm_faults *faults, net_heard_fn *heard, void *arg);
+/* The process is stopped: what it had sent arrives all the same. */
+void net_out_arrive(const struct process *p);
+/* The process is dead: what it had sent is heard now, or never. */
+void net_out_forget(const struct process *p);
 
 #endif

@@ -28,18 +28,37 @@ static void make_closers(struct cfg_closers *c)
 	};
 }
 
-static void make_cfg(const struct cfg *base, bool late, struct cfg *ret)
+/* Calls are closed again and again while their events still come: many revisions. */
+static void make_restless_closers(struct cfg_closers *c)
+{
+	*c = (struct cfg_closers){
+		.end_grace_ms = between(0, 100),
+		.no_summary_after_ms = between(50, 1000),
+		.lost_without_end_after_ms = between(50, 1000),
+		.talk_without_end_after_ms = between(50, 1000),
+		.silent_call_after_ms = between(50, 1000),
+		.recording_wait_ms = between(50, 2000),
+	};
+}
+
+static void make_cfg(const struct cfg *base, const struct plan *p, struct cfg *ret)
 {
 	struct cfg_correlate *c = &ret->correlate;
 
 	*ret = *base;
-	make_closers(&c->closers);
+	if (p->restless)
+		make_restless_closers(&c->closers);
+	else
+		make_closers(&c->closers);
 	c->workers = 1 + (uint32_t)world_below(2);
-	c->remember_closed_ms = late ? between(500, 4000) : 600000;
+	c->remember_closed_ms = p->late ? between(50, 4000) : 600000;
 	c->closed_index_ms = INT64_C(48) * 3600000;
-	c->checkpoint_every_ms = between(200, 5000);
+	c->checkpoint_every_ms = p->late && world_below(2) ? between(8000, 20000)
+							   : between(200, 5000);
 	c->commit_every_ms = between(10, 300);
-	c->orphan_wait_ms = late ? between(1000, 5000) : 600000;
+	c->orphan_wait_ms = p->late ? between(1000, 5000) : 600000;
+	if (p->limited)
+		c->open_calls_max = (uint64_t)between(1, 5);
 	ret->ingest.ack_wait_ms = between(20, 500);
 	ret->ingest.ack = world_below(2) ? CFG_ACK_KAFKA : CFG_ACK_SPOOL;
 	ret->deliver.retry_first_ms = between(50, 1000);
@@ -55,10 +74,12 @@ static void make_log_faults(struct memlog_faults *f)
 	*f = (struct memlog_faults){
 		.append_full = rate(20000),
 		.append_lost = rate(20000),
+		.append_floats = rate(5000),
 		.append_fatal = rate(5000),
 		.produce_abort = rate(5000),
 		.commit_abort = rate(50000),
 		.commit_lost = rate(50000),
+		.commit_floats = rate(20000),
 		.commit_late = rate(20000),
 		.illegal = rate(50000),
 		.fenced = rate(5000),
@@ -70,6 +91,18 @@ static void make_log_faults(struct memlog_faults *f)
 		.lag_unknown = rate(50000),
 		.away = rate(1000),
 		.away_ms = between(100, 20000),
+	};
+}
+
+static void make_crm(struct crm_faults *f)
+{
+	*f = (struct crm_faults){
+		.refused = rate(200000),
+		.hangs = rate(50000),
+		.breaks = rate(100000),
+		.fails = rate(200000),
+		.busy = rate(50000),
+		.stops = world_below(3) ? rate(50000) : 300000,
 	};
 }
 
@@ -88,6 +121,7 @@ static void make_operator(struct plan *p)
 	p->compact = rate(50000);
 	p->away = rate(10000);
 	p->disk_full = rate(10000);
+	p->meddle = rate(10000);
 }
 
 void plan_make(const struct cfg *base, struct plan *ret)
@@ -97,9 +131,12 @@ void plan_make(const struct cfg *base, struct plan *ret)
 	memset(ret, 0, sizeof(*ret));
 	ret->calls_n = 1 + (size_t)world_below(10);
 	ret->correlators = 1 + (unsigned)world_below(3);
-	ret->late = world_below(4) == 0;
+	ret->delivers = 1 + (unsigned)world_below(2);
+	ret->limited = world_below(8) == 0;
+	ret->restless = world_below(4) == 0;
+	ret->late = world_below(3) == 0;
 	for (size_t i = 0; i < RULES_N; i++)
-		make_cfg(base, ret->late, &ret->cfg[i]);
+		make_cfg(base, ret, &ret->cfg[i]);
 	first = &ret->cfg[0];
 	first->kafka.partitions = 1 + (uint32_t)world_below(4);
 	for (size_t i = 1; i < RULES_N; i++)
@@ -114,8 +151,13 @@ void plan_make(const struct cfg *base, struct plan *ret)
 	ret->disk_bytes = 64u << 20;
 	ret->segment_bytes = world_below(2) ? 0 : (uint64_t)between(2000, 30000);
 	ret->kill_rate = rate(2000);
-	ret->gap_us_max = between(1000, 400000);
+	ret->stop_rate = rate(1000);
+	make_crm(&ret->crm);
+	ret->gap_us_max = between(1000, ret->restless ? 1500000 : 400000);
 	make_operator(ret);
+	/* A proof holds for less than a session; who is thrown out before its end is not bound. */
+	if (ret->kick || ret->log_faults.kicked)
+		ret->crm.stops = 0;
 }
 
 void plan_free(struct plan *p)

@@ -47,7 +47,7 @@ static struct world {
 	int64_t us, wall_offset_us;
 	uint64_t points, ids;
 	size_t faults;
-	uint32_t kill_rate;
+	uint32_t kill_rate, stop_rate;
 	struct process *processes;
 	struct fiber fibers[FIBERS_MAX];
 	size_t fibers_n; /* those behind have never been */
@@ -386,6 +386,22 @@ uint32_t world_kill_rate(uint32_t per_million)
 	return before;
 }
 
+void world_stop_rate(uint32_t per_million)
+{
+	w.stop_rate = per_million;
+}
+
+void world_stop_here(const char *what, uint32_t per_million)
+{
+	struct fiber *f = w.current;
+
+	if (!f || !world_fault(what, per_million))
+		return;
+	w.cfg.process_stops(f->process);
+	f->state = FIBER_READY;
+	yield();
+}
+
 void world_point(const char *what)
 {
 	struct fiber *f = w.current;
@@ -395,7 +411,9 @@ void world_point(const char *what)
 	w.points++;
 	if (w.kill_rate && world_fault(what, w.kill_rate))
 		process_kill(f->process);
-	if (world_below(8) == 0) {
+	if (w.stop_rate && world_fault("stopped at a point", w.stop_rate))
+		w.cfg.process_stops(f->process);
+	if (f->process->frozen || world_below(8) == 0) {
 		f->state = FIBER_READY;
 		yield();
 	}
@@ -586,7 +604,7 @@ void world_begin(const struct world_cfg *cfg)
 	w.wall_offset_us = 0;
 	w.points = w.ids = 0;
 	w.faults = 0;
-	w.kill_rate = 0;
+	w.kill_rate = w.stop_rate = 0;
 	w.failure[0] = '\0';
 	w.lines_n = 0;
 	w.current = NULL;

@@ -34,6 +34,8 @@ struct world_cfg {
 	const uint8_t *suppressed;
 	size_t suppressed_n; /* bits */
 	bool trace;          /* to stderr as it happens */
+	/* It is to be stopped: may call process_freeze. NULL: world_stop_rate is not used. */
+	void (*process_stops)(struct process *p);
 	void (*process_over)(
 	    const struct process *p); /* its descriptors go; its memory is still there */
 };
@@ -94,6 +96,9 @@ void fiber_wake(const void *on, bool all);
  */
 void world_point(const char *what);
 uint32_t world_kill_rate(uint32_t per_million); /* sets it, returns what it was */
+void world_stop_rate(uint32_t per_million);     /* how often a point stops its process */
+/* Stops the calling process here, where a fault says so. */
+void world_stop_here(const char *what, uint32_t per_million);
 
 /* ---- heaps (heap.c) ---- */
 

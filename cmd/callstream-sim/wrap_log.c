@@ -3,9 +3,16 @@
 #include <string.h>
 
 #include "base/slog.h"
-#include "world.h"
+#include "wrap_log.h"
 
 void __wrap_slog_write(enum slog_level level, const char *text, const struct slog_field *fields);
+
+static log_line_fn *told;
+
+void log_lines_to(log_line_fn *fn)
+{
+	told = fn;
+}
 
 void __wrap_slog_write(enum slog_level level, const char *text, const struct slog_field *fields)
 {
@@ -27,4 +34,6 @@ void __wrap_slog_write(enum slog_level level, const char *text, const struct slo
 				      SLICE_ARG(fields->text));
 	}
 	world_say("%s", line);
+	if (told)
+		told(line);
 }

@@ -5,6 +5,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/broken.h"
 #include "call/calltab_priv.h"
 
 /* ---- records ---- */
@@ -636,7 +637,8 @@ int calltab_apply(struct calltab *tab, const struct callev *ev, int64_t append_m
 	uuid_of_call(ev->account, ev->call_session_id, &id);
 	if (slice_masked(tab, &id))
 		return CALLTAB_MASKED;
-	if (closed_has(tab->closed, &id) || too_old(tab, ev, append_ms))
+	if ((closed_has(tab->closed, &id) && !BROKEN(closed_forgotten)) ||
+	    too_old(tab, ev, append_ms))
 		return CALLTAB_LATE;
 	if (!callev_is_call_fact(ev->kind))
 		return apply_orphan(tab, &id, ev, append_ms, json);

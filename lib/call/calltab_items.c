@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/broken.h"
 #include "call/calltab_priv.h"
 #include "call/text.h"
 
@@ -251,7 +252,7 @@ void slice_touch(struct calltab *tab, const struct uuid *call_id)
 
 bool slice_masked(const struct calltab *tab, const struct uuid *call_id)
 {
-	return tab->commit && tab->commit <= tab->masked_until &&
+	return !BROKEN(unmasked) && tab->commit && tab->commit <= tab->masked_until &&
 	       tab->slices[calltab_slice_of(call_id)].n >= tab->commit;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/broken.h"
 #include "base/uuid.h"
 #include "role/deliver_told.h"
 
@@ -264,7 +265,8 @@ static void next_task(struct ledger *l, struct delivery *d, int64_t now_ms)
 
 static void settle(struct ledger *l, struct delivery *d, enum entry_verdict verdict, int64_t now_ms)
 {
-	tell(l, d, &d->task, verdict, now_ms);
+	if (!BROKEN(entry_unwritten))
+		tell(l, d, &d->task, verdict, now_ms);
 	if (verdict != ENTRY_SUPERSEDED)
 		told_put(&l->told, d->hash, d->task.revision, verdict == ENTRY_DEAD);
 	next_task(l, d, now_ms);
@@ -334,6 +336,9 @@ int ledger_accept(struct ledger *l, const struct task *task, struct slice json, 
 	struct task_place place = { TOPIC_TASKS, offset };
 	struct delivery *d = find(l, task->sink, task->call);
 
+	if (BROKEN(newer_overtakes) && d && d->state == DELIVERY_FLYING &&
+	    !is_known(d, task->revision))
+		d = NULL;
 	if (d && is_known(d, task->revision))
 		return LEDGER_REPEATED;
 	if (d)
@@ -489,7 +494,8 @@ void ledger_flush(struct ledger *l, int64_t now_ms)
 		clear_dirty(l, d);
 		if (d->state == DELIVERY_FLYING)
 			d->next_at_ms = now_ms;
-		tell(l, d, d->newer.revision ? &d->newer : &d->task, ENTRY_RETRY, now_ms);
+		tell(l, d, d->newer.revision && !BROKEN(newer_unwritten) ? &d->newer : &d->task,
+		     ENTRY_RETRY, now_ms);
 		if (is_too_much(l, d))
 			park(d);
 	}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/broken.h"
 #include "base/clock.h"
 #include "base/slog.h"
 #include "role/deliver_priv.h"
@@ -137,7 +138,10 @@ static int take_over_again(struct deliver_worker *w)
 	SLOG(SLOG_WARN, "transaction aborted, taking the partitions over again",
 	     SLOG_I("partitions", w->owned_n));
 	deliver_txn_over(w);
+	w->proven_ms = 0;        /* perhaps it was aborted because the partitions are another's */
 	usleep(AGAIN_MS * 1000); /* the group may need a moment to tell what is ours */
+	if (BROKEN(ledger_kept))
+		return err;
 	for (size_t i = 0; !err && i < w->owned_n; i++) {
 		struct log_part *part = &w->owned[i];
 		int64_t offset;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/broken.h"
 #include "base/clock.h"
 #include "base/slog.h"
 
@@ -149,7 +150,7 @@ static void advance(struct drain *d)
 	struct spool_pos end;
 	size_t done = 0;
 
-	while (done < d->n && flight_at(d, done)->state == FLIGHT_DONE)
+	while (done < d->n && (flight_at(d, done)->state == FLIGHT_DONE || BROKEN(cursor_early)))
 		end = flight_at(d, done++)->end;
 	if (!done)
 		return;
@@ -193,7 +194,8 @@ static void begin_again(struct drain *d)
 	}
 	d->first = d->n = 0;
 	d->entry_waits = d->failed = d->dead = false;
-	spool_rewind(d->in->spool);
+	if (!BROKEN(rewind_skipped))
+		spool_rewind(d->in->spool);
 	if (!too_large)
 		rest(d);
 }
@@ -237,10 +239,9 @@ void *ingest_drain_main(void *arg)
 			   .oldest = metric(M_SPOOL_OLDEST_SECONDS, NULL, NULL) };
 
 	pthread_setname_np(pthread_self(), "ingest-drain");
-	d.flights = calloc(FLIGHT_MAX, sizeof(*d.flights));
-	if (!d.flights) {
-		SLOG(SLOG_ERROR, "no memory to drain the spool");
-		return NULL;
+	while (!(d.flights = calloc(FLIGHT_MAX, sizeof(*d.flights))) && !atomic_load(&in->stop)) {
+		SLOG(SLOG_ERROR, "no memory to drain the spool, trying again");
+		rest(&d);
 	}
 	while (!atomic_load(&in->stop))
 		turn(&d);

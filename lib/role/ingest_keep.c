@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "base/broken.h"
 #include "base/clock.h"
 #include "base/slog.h"
 
@@ -181,7 +182,7 @@ static bool to_log(struct ingest_loop *loop, struct pending *p, uint16_t spool_t
 	struct ack *ack;
 	int err;
 
-	if (!loop->appender || !spool_is_empty(loop->in->spool))
+	if (!loop->appender || (!spool_is_empty(loop->in->spool) && !BROKEN(spool_overtaken)))
 		return false;
 	ack = ack_new(loop, p, spool_topic);
 	if (!ack || ingest_topic(spool_topic, &topic)) {

@@ -141,6 +141,16 @@ static void ask_log(struct ingest *in)
 	pthread_mutex_lock(&in->keeper_lock);
 }
 
+/* Without it nothing leaves the spool, so it is tried again at each turn. */
+static void start_drainer(struct ingest *in)
+{
+	if (in->drainer_runs)
+		return;
+	in->drainer_runs = pthread_create(&in->drainer, NULL, ingest_drain_main, in) == 0;
+	if (!in->drainer_runs)
+		SLOG(SLOG_ERROR, "no thread to drain the spool, trying again");
+}
+
 static void *keeper_main(void *arg)
 {
 	struct ingest *in = arg;
@@ -150,14 +160,11 @@ static void *keeper_main(void *arg)
 	if (set_up(in))
 		return NULL;
 	SLOG(SLOG_INFO, "topics are there");
-	if (pthread_create(&in->drainer, NULL, ingest_drain_main, in) == 0)
-		in->drainer_runs = true;
-	else
-		SLOG(SLOG_ERROR, "no thread to drain the spool");
 	pthread_mutex_lock(&in->keeper_lock);
 	while (!atomic_load(&in->stop)) {
 		struct ingest_loop *loop = in->waiting;
 
+		start_drainer(in);
 		if (!loop) {
 			ask_log(in);
 			if (!in->waiting)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/broken.h"
 #include "call/deadletter.h"
 #include "role/partition_dead.h"
 
@@ -164,7 +165,7 @@ static const enum tally_event change_counts[] = {
 
 static void take_change(struct partition *p, const struct callev *ev, int change, struct slice json)
 {
-	if (change == CALLTAB_LATE)
+	if (change == CALLTAB_LATE && !BROKEN(late_dropped))
 		partition_dead(p, TALLY_DEAD_LATE, ev, json);
 	if (change == CALLTAB_MASKED)
 		return;

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "base/broken.h"
+
 #define TOMBSTONES_MAX 64u /* in one commit */
 
 /* ---- the table's part, live and in a replay ---- */
@@ -53,11 +55,14 @@ static int write_slice(struct partition *p, unsigned slice)
 	buf_reset(&p->scratch);
 	if (calltab_slice_pack(p->tab, slice, &p->scratch) < 0 || p->scratch.bad)
 		return -ENOMEM;
+	if (BROKEN(slice_forgotten))
+		return 0;
 	rest = buf_slice(&p->scratch);
 	parts_n = (uint32_t)MAX((rest.n + SLICE_PART_BYTES - 1) / SLICE_PART_BYTES, 1u);
 	for (uint32_t i = 0; i < parts_n; i++) {
 		add_part(p, slice,
-			 &(struct slice_part){ p->n, i, i == 0 ? parts_n : 0,
+			 &(struct slice_part){ p->n - BROKEN(slice_wrong_n), i,
+					       i == 0 ? parts_n : 0,
 					       slice_head(rest, SLICE_PART_BYTES) });
 		rest = slice_skip(rest, SLICE_PART_BYTES);
 	}
@@ -102,7 +107,7 @@ static int write_block(struct partition *p, int64_t clock_ms, bool now)
 	b = closed_take_block(p->closed, &p->scratch);
 	if (p->scratch.bad)
 		return -ENOMEM;
-	if (b == 0)
+	if (b == 0 || BROKEN(block_forgotten))
 		return 0;
 	out = outbox_open(&p->out, TOPIC_STATE);
 	state_key_block(out, b);
@@ -156,7 +161,7 @@ static void write_journal(struct partition *p, const struct replay_mark *from, i
 		.calls_offset = from->calls_offset,
 		.replay_cutoff = from->cutoff,
 		.fingerprint = p->env->fingerprint,
-		.closed_ids = buf_slice(&p->closed_ids),
+		.closed_ids = BROKEN(limit_unwritten) ? SLICE_NONE : buf_slice(&p->closed_ids),
 	};
 	struct buf *out = outbox_open(&p->out, TOPIC_STATE);
 
@@ -222,7 +227,7 @@ int partition_step(struct partition *p, const struct partition_step *step)
 
 int partition_repeat(struct partition *p, const struct journal_entry *entry)
 {
-	if (run_timers(p, entry->clock_ms) < 0 ||
+	if ((!BROKEN(step_skipped) && run_timers(p, entry->clock_ms) < 0) ||
 	    close_listed(p, entry->closed_ids, entry->clock_ms) < 0)
 		return -ENOMEM;
 	closed_expire(p->closed, entry->clock_ms);

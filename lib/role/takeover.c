@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "base/broken.h"
 #include "base/clock.h"
 #include "base/metric.h"
 #include "base/slog.h"
@@ -93,7 +94,7 @@ static int learn_revisions(const struct takeover *t, int32_t partition, struct r
 	int64_t high;
 	int err;
 
-	if (!last || last->replay_from > last->n)
+	if (!last || last->replay_from > last->n || BROKEN(revisions_unlearned))
 		return 0;
 	err = read_on_high(t->log, TOPIC_CALLS, partition, t->stop, &high);
 	if (err < 0 || high <= MAX(last->calls_offset, 0))
@@ -125,7 +126,9 @@ struct crew {
 static int fill(const struct crew *c, const struct partition_env *env, struct restore *restore,
 		int plan, struct takeover_job *job)
 {
-	bool output = plan == RESTORE_OTHER_RULES;
+	bool output = BROKEN(other_rules_silent)
+			  ? false
+			  : plan == RESTORE_OTHER_RULES || BROKEN(replay_loud);
 	struct partition *p;
 	uint64_t events = 0;
 	int err = partition_new(env, job->partition, &p);
@@ -218,10 +221,14 @@ static int take_over_one(struct crew *c, const struct partition_env *env, struct
 	int64_t began_us = clock_mono_us();
 	int rc = -ECANCELED;
 
-	job->why = "stopped";
-	for (int i = 0; i < TAKEOVER_TRIES && !stopped(c->t->stop) && !stopped(&c->stop); i++) {
+	for (int i = 0; i < TAKEOVER_TRIES; i++) {
 		if (i > 0)
 			pause_ms(PAUSE_MS);
+		if (stopped(c->t->stop) || stopped(&c->stop)) { /* one try alone proves nothing */
+			job->why = "stopped";
+			rc = -ECANCELED;
+			break;
+		}
 		rc = try_once(c, env, job);
 		if (rc != -ESTALE && rc != -EBADMSG && rc != -EPROTO)
 			break;

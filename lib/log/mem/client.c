@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/broken.h"
 #include "log/mem/client.h"
 
 static int open_nowhere(const struct cfg *cfg, struct log **ret, struct buf *problem)
@@ -148,7 +149,7 @@ static int ask_watermarks(struct memlog *m, enum topic topic, int32_t partition,
 
 		if (p && !stalled && mem_reachable(m)) {
 			*ret_low = p->begin;
-			*ret_high = p->high;
+			*ret_high = BROKEN(state_to_stable) ? part_stable(p) : p->high;
 			return 0;
 		}
 		if (mem_now(m) >= deadline_ms)

@@ -130,6 +130,9 @@ CHECKED int memlog_open_foreign_txn(struct memlog *m, enum topic topic, int32_t 
 /* The group's offset of a partition, pending in a transaction of nobody's for so long. */
 CHECKED int memlog_open_foreign_offset(struct memlog *m, const char *role, enum topic topic,
 				       int32_t partition, int64_t offset, int64_t for_ms);
+/* An operator sets the group's offset of a partition. false: no such group or partition. */
+bool memlog_set_offset(struct memlog *m, const char *role, enum topic topic, int32_t partition,
+		       int64_t offset);
 
 /* ---- what the broker does by itself in time ---- */
 

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 
+#include "base/broken.h"
 #include "log/mem/cluster.h"
 
 int offsets_get(struct memlog *m, int group, struct tp tp, int64_t *ret)
@@ -10,7 +11,7 @@ int offsets_get(struct memlog *m, int group, struct tp tp, int64_t *ret)
 	const struct group *g = &m->groups[group];
 	const int64_t *offsets = g->offsets[tp.topic];
 
-	for (size_t i = 0; i < g->pending_n; i++) {
+	for (size_t i = 0; i < g->pending_n && !BROKEN(pending_ignored); i++) {
 		if (g->pending[i].tp.topic == tp.topic &&
 		    g->pending[i].tp.partition == tp.partition)
 			return -EAGAIN;
@@ -26,6 +27,8 @@ int offsets_pend(struct memlog *m, int group, uint32_t producer, struct tp tp, i
 	if (!mem_room(m, &g->pending, &g->pending_cap, g->pending_n, sizeof(*g->pending)))
 		return -ENOMEM;
 	g->pending[g->pending_n++] = (struct pending){ producer, tp, offset };
+	if (BROKEN(offsets_outside))
+		offsets_set(m, group, tp, offset);
 	return 0;
 }
 
@@ -56,4 +59,15 @@ void offsets_end(struct memlog *m, int group, uint32_t producer, bool commit)
 	}
 	g->pending_n = left;
 	mem_wake(m);
+}
+
+bool memlog_set_offset(struct memlog *m, const char *role, enum topic topic, int32_t partition,
+		       int64_t offset)
+{
+	int group = group_find(m, role);
+
+	if (group < 0 || !part_of(m, topic, partition))
+		return false;
+	offsets_set(m, group, (struct tp){ (uint8_t)topic, partition }, offset);
+	return true;
 }
