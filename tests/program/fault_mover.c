@@ -10,6 +10,7 @@
 
 char prefix[128];
 const char *brokers;
+unsigned partitions = 1;
 
 #define CHECK(ok)                                                                                  \
 	do {                                                                                       \
@@ -84,30 +85,48 @@ static void answered(rd_kafka_queue_t *queue)
 	rd_kafka_queue_destroy(queue);
 }
 
-void make_events_anew(void)
+static void drop_topic(const char *topic)
 {
 	rd_kafka_t *rk = producer(NULL);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	rd_kafka_DeleteTopic_t *drop;
+	char name[256];
+
+	snprintf(name, sizeof(name), "%s%s", prefix, topic);
+	drop = rd_kafka_DeleteTopic_new(name);
+	rd_kafka_DeleteTopics(rk, &drop, 1, NULL, queue);
+	answered(queue);
+	rd_kafka_DeleteTopic_destroy(drop);
+	rd_kafka_destroy(rk);
+}
+
+static void make_topics(void)
+{
 	struct buf problem = BUF_EMPTY;
 	const struct cfg cfg = { .kafka = { .brokers = brokers,
 					    .topic_prefix = prefix,
-					    .partitions = 1,
+					    .partitions = partitions,
 					    .replication = 1,
 					    .create_topics = true } };
-	rd_kafka_DeleteTopic_t *topic;
 	struct log *log;
-	char name[256];
 
-	snprintf(name, sizeof(name), "%sevents", prefix);
-	topic = rd_kafka_DeleteTopic_new(name);
-	rd_kafka_DeleteTopics(rk, &topic, 1, NULL, queue);
-	answered(queue);
-	rd_kafka_DeleteTopic_destroy(topic);
-	rd_kafka_destroy(rk);
 	CHECK(log_open(&cfg, &log, &problem) == 0);
 	CHECK(log_setup_topics(log, clock_mono_ms() + 30000, &problem) == 0);
 	buf_fini(&problem);
 	log_close(log);
+}
+
+void make_events_anew(void)
+{
+	drop_topic("events");
+	make_topics();
+}
+
+void make_calls_anew(void)
+{
+	drop_topic("calls");
+	drop_topic("tasks");
+	make_topics();
 }
 
 void grow_events(void)

@@ -6,13 +6,16 @@
 
 extern char prefix[128];
 extern const char *brokers;
+extern unsigned partitions; /* of topics that are made */
 
 /* An offset of the correlators lies in a transaction until the input ends. */
 void hold_offset(void);
 /* Their committed offset lies far behind the end of topic events. */
 void move_offset_away(void);
-/* Topic events is another one of that name, with one partition. */
+/* Topic events is another one of that name. */
 void make_events_anew(void);
+/* So are calls and tasks. */
+void make_calls_anew(void);
 /* Topic events has two partitions. */
 void grow_events(void);
 

@@ -1,5 +1,5 @@
 /*
- * fault_probe.c - FAULT PREFIX: what an operator or a broker may do to the topics of a test
+ * fault_probe.c - FAULT PREFIX [PARTITIONS]: what an operator or a broker may do to the topics of a test
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,20 +15,23 @@ static const struct {
 	{ "hold-offset", hold_offset },
 	{ "move-offset-away", move_offset_away },
 	{ "make-events-anew", make_events_anew },
+	{ "make-calls-anew", make_calls_anew },
 	{ "grow-events", grow_events },
 };
 
 int main(int argc, char **argv)
 {
 	brokers = getenv("CALLSTREAM_BROKERS");
-	for (size_t i = 0; argc == 3 && brokers && i < ARRAY_LEN(faults); i++) {
+	for (size_t i = 0; (argc == 3 || argc == 4) && brokers && i < ARRAY_LEN(faults); i++) {
 		if (strcmp(argv[1], faults[i].name) != 0)
 			continue;
 		snprintf(prefix, sizeof(prefix), "%s", argv[2]);
+		if (argc == 4)
+			partitions = (unsigned)strtoul(argv[3], NULL, 10);
 		faults[i].run();
 		return 0;
 	}
-	fputs("usage: CALLSTREAM_BROKERS=HOST:PORT fault_probe FAULT PREFIX\n", stderr);
+	fputs("usage: CALLSTREAM_BROKERS=HOST:PORT fault_probe FAULT PREFIX [PARTITIONS]\n", stderr);
 	for (size_t i = 0; i < ARRAY_LEN(faults); i++)
 		fprintf(stderr, "  %s\n", faults[i].name);
 	return 2;

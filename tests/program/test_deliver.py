@@ -13,7 +13,7 @@ import uuid
 from typing import Any
 
 from crm_double import HANG, LATE, LOSE, Double, json_lines
-from lib_cs import Office, callstream, until
+from lib_cs import BINARY, Office, callstream, until
 
 import topics  # lib_cs puts bench/ on the path
 
@@ -285,6 +285,27 @@ class Restarts(unittest.TestCase):
                 self.assertEqual((first.ident, first.body), (second.ident, second.body))
                 self.assertGreaterEqual(second.at - first.at, 2.5)  # half of the wait is chance
                 self.assertEqual(("done", 2), (entry["verdict"], entry["attempt"]))
+
+    def test_topics_that_were_made_anew(self) -> None:
+        """Their ends lie before the committed offsets: they are read from the beginning."""
+        with Double([SECRET]) as double:
+            with Desk([webhook("crm", double)], ["account: acme, sinks: [crm]"]) as desk:
+                desk.run_deliver()
+                desk.produce([record(f"old {i}") for i in range(40)])
+                desk.settled(40)
+                self.assertEqual(0, desk.processes["deliver"].stop())
+                subprocess.run(
+                    [str(BINARY.with_name("fault_probe")), "make-calls-anew", desk.prefix, "4"],
+                    env={**os.environ, "CALLSTREAM_BROKERS": desk.brokers},
+                    check=True,
+                    timeout=60,
+                )
+                desk.produce([record(f"new {i}") for i in range(4)])
+                desk.run_deliver()
+                desk.produce([record(f"later {i}") for i in range(4)])
+                desk.settled(48)
+                self.assertEqual(48, len(double.newest("crm")))
+                self.assertEqual(0, desk.processes["deliver"].stop())
 
     def test_two_share_the_work(self) -> None:
         """A second process comes and goes: partitions are handed over in order."""
