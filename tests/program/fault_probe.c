@@ -1,5 +1,6 @@
 /*
- * fault_probe.c - FAULT PREFIX [PARTITIONS]: what an operator or a broker may do to the topics of a test
+ * fault_probe.c - FAULT PREFIX [PARTITIONS]: what an operator or a broker may do to the topics of a
+ * test
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,10 +13,8 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } faults[] = {
-	{ "hold-offset", hold_offset },
-	{ "move-offset-away", move_offset_away },
-	{ "make-events-anew", make_events_anew },
-	{ "make-calls-anew", make_calls_anew },
+	{ "hold-offset", hold_offset },           { "move-offset-away", move_offset_away },
+	{ "make-events-anew", make_events_anew }, { "make-calls-anew", make_calls_anew },
 	{ "grow-events", grow_events },
 };
 
@@ -31,7 +30,8 @@ int main(int argc, char **argv)
 		faults[i].run();
 		return 0;
 	}
-	fputs("usage: CALLSTREAM_BROKERS=HOST:PORT fault_probe FAULT PREFIX [PARTITIONS]\n", stderr);
+	fputs("usage: CALLSTREAM_BROKERS=HOST:PORT fault_probe FAULT PREFIX [PARTITIONS]\n",
+	      stderr);
 	for (size_t i = 0; i < ARRAY_LEN(faults); i++)
 		fprintf(stderr, "  %s\n", faults[i].name);
 	return 2;
