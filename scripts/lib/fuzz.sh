@@ -1,18 +1,38 @@
 # shellcheck shell=bash
-# fuzz.sh - the step fuzz: each target for a time from its kept corpus. Needs common.sh, count.sh.
+# fuzz.sh - fuzz targets, each for a time from its kept corpus: scripts/fuzz and the step fuzz.
+# Needs common.sh, scratch.sh, count.sh, build.sh.
 #
-# What a run finds stays in build/fuzz/corpus/TARGET and a crash in build/fuzz/artifacts/TARGET; a
-# crash is kept by copying it to tests/fuzz/corpus/TARGET.
+#   fuzz_names                          the targets that there are
+#   fuzz_run SECONDS JOBS NAME...       builds and runs them, each is a test for count.sh
+#
+# What a run finds stays in build/fuzz/corpus/NAME and a crash in build/fuzz/artifacts/NAME; a crash
+# is kept by copying it to tests/fuzz/corpus/NAME. With FUZZ_KEEP=yes the kept corpus is minimised.
+
+FUZZ_KEEP=
+
+fuzz_names() {
+	local file
+	for file in "$ROOT"/tests/fuzz/fuzz_*.c; do
+		file=${file##*/fuzz_}
+		printf '%s\n' "${file%.c}"
+	done
+}
+
+fuzz_run() {
+	local seconds=$1 jobs=$2 name
+	shift 2
+	build fuzz "${@/#/fuzz_}" || return 1
+	say "fuzzing $# targets, $seconds s each, $jobs at once"
+	step nice "${FIXED[@]}" xargs -a <(printf '%s\n' "$@") -P "$jobs" -n 1 \
+		bash "$LIB/fuzz-one" "$ROOT" "$SCRATCH" "$seconds" "$FUZZ_KEEP" || true
+	for name; do
+		count_file "$SCRATCH/fuzz-$name.count"
+	done
+}
 
 test_fuzz() {
-	local targets seconds=${FUZZ_SECONDS:-60}
+	local seconds=${FUZZ_SECONDS:-60} names
 	[[ -z $LONG ]] || seconds=${FUZZ_SECONDS:-1800}
-	build fuzz || return 1
-	mapfile -t targets < <(find "$ROOT/build/fuzz/tests" -maxdepth 2 -type f -name 'fuzz_*' -executable | sort)
-	((${#targets[@]} > 0)) || return 0
-	say "fuzzing ${#targets[@]} targets, $seconds s each"
-	step nice "${FIXED[@]}" xargs -a <(printf '%s\n' "${targets[@]}") -P "$(nproc)" -n 1 \
-		bash "$LIB/fuzz-one" "$ROOT" "$SCRATCH" "$seconds" || true
-	cat "$SCRATCH"/fuzz-*.count >"$SCRATCH/count"
-	count_file "$SCRATCH/count"
+	mapfile -t names < <(fuzz_names)
+	fuzz_run "$seconds" "$(nproc)" "${names[@]}"
 }
