@@ -14,6 +14,7 @@
 #include "admin.h"
 #include "base/addr.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/metric.h"
 #include "base/nearest.h"
 #include "base/slog.h"
@@ -304,6 +305,19 @@ static int load(const struct cmd_args *args, struct cfg **ret)
 	return err ? EXIT_WRONG_INPUT : 0;
 }
 
+/* In a test's build: where to die. */
+static int choose_fault(void)
+{
+	struct buf problem = BUF_EMPTY;
+	int code = 0;
+
+	if (fault_choose(getenv("CALLSTREAM_FAULT"), &problem))
+		code = cmd_fail(EXIT_WRONG_INPUT, "CALLSTREAM_FAULT=%.*s", (int)problem.n,
+				problem.p);
+	buf_fini(&problem);
+	return code;
+}
+
 static int run(const struct cmd_args *args)
 {
 	struct cfg *cfg = NULL;
@@ -311,6 +325,8 @@ static int run(const struct cmd_args *args)
 	int code = check_usage(args);
 
 	block_signals();
+	if (!code)
+		code = choose_fault();
 	if (!code)
 		code = load(args, &cfg);
 	if (!code)

@@ -8,6 +8,7 @@
 
 #include "base/broken.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/metric.h"
 #include "base/slog.h"
 #include "role/partition_dead.h"
@@ -77,6 +78,8 @@ int correlate_flush(struct correlate_worker *w, struct partition *p)
 				     msg.value, msg.tombstone);
 		if (rc == -EMSGSIZE)
 			rc = produce_too_large(w, p, &msg);
+		if (msg.topic == TOPIC_STATE)
+			FAULT(correlate_between_slices);
 	}
 	w->batch_bytes += p->out.bytes.n;
 	outbox_reset(&p->out);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/metric.h"
 #include "base/slog.h"
 
@@ -176,6 +177,7 @@ static int take(struct correlate_worker *w, struct log_part *parts, size_t parts
 						 .committed = parts[i].offset };
 	}
 	rc = takeover(&t, jobs, parts_n);
+	FAULT(takeover_done);
 	for (size_t i = 0; i < parts_n && rc == 0; i++) {
 		w->parts[parts[i].partition] = jobs[i].ret;
 		parts[i].offset = jobs[i].ret->next;
@@ -217,11 +219,14 @@ static int hand_over(struct correlate_worker *w, const struct log_part *parts, s
 
 	if (stopped(w))
 		deadline_ms = MIN(deadline_ms, atomic_load(&w->leave_by_ms));
+	FAULT(handover_begun);
 	rc = apply_held(w);
 	if (rc == 0)
 		rc = correlate_commit(w);
+	FAULT(handover_committed);
 	if (rc == 0 && parts_n)
 		rc = correlate_write_all(w, parts, parts_n, deadline_ms);
+	FAULT(handover_written);
 	return rc;
 }
 
@@ -319,6 +324,7 @@ static int work(struct correlate_worker *w)
 	}
 	if (rc == 0)
 		rc = correlate_commit(w);
+	FAULT(leave_committed);
 	if (rc == 0)
 		rc = correlate_write_all(w, NULL, 0, atomic_load(&w->leave_by_ms));
 	return rc;

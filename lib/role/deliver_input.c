@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <yyjson.h>
 
+#include "base/fault.h"
 #include "role/deliver_priv.h"
 #include "wire/json_out.h"
 
@@ -60,6 +61,7 @@ static void write_task(struct deliver_worker *w, const struct cfg_sink *sink,
 	task_write(&w->value, &task);
 	deliver_produce(w, TOPIC_TASKS, LOG_ANY_PARTITION, buf_slice(&w->key),
 			buf_slice(&w->value));
+	FAULT(deliver_routed);
 	w->routed = true;
 	if (outlet)
 		series_add(outlet->routed, 1);
@@ -111,6 +113,7 @@ static void accept_task(struct deliver_worker *w, const struct log_msg *msg)
 		return;
 	}
 	change = ledger_accept(o->ledger, &task, msg->value, msg->offset, deliver_now_ms(w));
+	FAULT(deliver_accepted);
 	if (change < 0)
 		w->err = change;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/slog.h"
 #include "role/deliver_priv.h"
 #include "role/read_on.h"
@@ -24,6 +25,7 @@ static void on_entry(void *arg, struct slice key, const struct entry *entry)
 	entry_write(&o->worker->value, entry);
 	deliver_produce(o->worker, TOPIC_DELIVERIES, o->partition, key,
 			buf_slice(&o->worker->value));
+	FAULT(deliver_entry_written);
 }
 
 static void on_dead(void *arg, const struct deadletter *dead)
@@ -112,6 +114,7 @@ static int on_restore(void *arg, const struct log_msg *msg)
 	int err = ledger_restore(o->ledger, msg->key, msg->tombstone ? SLICE_NONE : msg->value,
 				 msg->offset, deliver_now_ms(o->worker));
 
+	FAULT(deliver_restoring);
 	if (err == -EBADMSG) {
 		o->foreign++;
 		return 0;
@@ -181,6 +184,7 @@ int deliver_restore_ledger(struct deliver_worker *w, int32_t partition, int64_t 
 		deliver_drop_ledger(w, partition);
 		return MIN(err, -1);
 	}
+	FAULT(deliver_restored);
 	tell_foreign(o);
 	ledger_counts(o->ledger, &counts);
 	SLOG(SLOG_INFO, "partition taken over", SLOG_I("partition", partition),

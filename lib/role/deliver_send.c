@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/slog.h"
 #include "role/deliver_priv.h"
 
@@ -62,6 +63,7 @@ static bool tell_sink(struct deliver_worker *w, struct owned_ledger *o, struct l
 		answer_without_sink(w, o->ledger, d, "not_sent");
 		return true;
 	}
+	FAULT(deliver_sent);
 	ledger_started(o->ledger, d);
 	d->flight = flight;
 	return true;
@@ -141,6 +143,7 @@ void deliver_take_answers(struct deliver_worker *w)
 		struct owned_ledger *o = deliver_find_ledger(w, flight->partition);
 
 		if (o && o->epoch == flight->epoch) {
+			FAULT(deliver_answered);
 			count_answer(flight);
 			ledger_answered(o->ledger, flight->delivery, &flight->answer,
 					deliver_now_ms(w), next_chance(w));

@@ -5,6 +5,7 @@
 
 #include "base/broken.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/slog.h"
 #include "role/deliver_priv.h"
 
@@ -144,6 +145,7 @@ int deliver_commit(struct deliver_worker *w)
 	err = w->err ? w->err : add_ledgers(w);
 	if (!err)
 		err = log_txn_commit(w->log, w->consumed, w->consumed_n);
+	FAULT(deliver_committed);
 	metric_add(M_TXN_COMMITS, "deliver", err ? "aborted" : "committed", 1);
 	if (err)
 		return err;

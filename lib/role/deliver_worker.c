@@ -6,6 +6,7 @@
 
 #include "base/broken.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/slog.h"
 #include "role/deliver_priv.h"
 #include "role/read_on.h"
@@ -117,7 +118,9 @@ static void on_revoked(void *arg, const struct log_part *parts, size_t n, bool l
 
 	if (!lost && !w->broken) {
 		land(w, parts, n, clock_mono_ms() + HAND_OVER_MS);
+		FAULT(deliver_landed);
 		err = deliver_commit(w);
+		FAULT(deliver_handed_over);
 		if (err) {
 			/* The log aborts what is open, and the next poll says so. */
 			SLOG(SLOG_WARN, "commit failed while partitions were handed over",

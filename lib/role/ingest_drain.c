@@ -6,6 +6,7 @@
 
 #include "base/broken.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/slog.h"
 
 #define FLIGHT_MAX     16384u /* records under way */
@@ -53,6 +54,7 @@ static void acked(void *arg, int err)
 
 	d->under_way--;
 	if (!err) {
+		FAULT(drain_acked);
 		f->state = FLIGHT_DONE;
 		return;
 	}

@@ -7,6 +7,7 @@
 
 #include "base/broken.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/slog.h"
 
 /* ---- the spool ---- */
@@ -50,6 +51,7 @@ static void spooled(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	for (; w; w = next) {
 		next = w->next;
+		FAULT(ingest_spool_synced);
 		ingest_settle(loop, CONTAINER_OF(w, struct pending, waiter), w->err);
 	}
 }
@@ -113,6 +115,7 @@ static void acked(void *arg, int err)
 	} else {
 		atomic_store_explicit(&loop->in->kafka_acks, true, memory_order_relaxed);
 		TAILQ_REMOVE(&loop->acks, ack, next);
+		FAULT(ingest_log_acked);
 		ingest_settle(loop, p, 0);
 	}
 	free(ack);

@@ -6,6 +6,7 @@
 
 #include "base/broken.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/metric.h"
 #include "base/slog.h"
 #include "role/read_on.h"
@@ -37,6 +38,7 @@ int takeover_read_state(struct log *log, int32_t partition, const atomic_bool *s
 	int64_t high;
 	int err = read_on_high(log, TOPIC_STATE, partition, stop, &high);
 
+	FAULT(takeover_end_known);
 	if (err < 0 || high <= 0)
 		return err;
 	return read_on(log, TOPIC_STATE, partition, LOG_BEGIN, high, stop, add_state, r);
@@ -60,6 +62,7 @@ static int replay_event(void *arg, const struct log_msg *msg)
 	if (r->events++ % 1024 == 0 && stopped(r->stop))
 		return -ECANCELED;
 	err = restore_event(r->restore, r->p, msg);
+	FAULT(takeover_replaying);
 	if (err < 0)
 		return err;
 	return msg->offset + 1 >= r->until;
@@ -140,6 +143,7 @@ static int fill(const struct crew *c, const struct partition_env *env, struct re
 		err = restore_begin(restore, p, output);
 	if (err == 0)
 		err = replay(c->t, restore, p, job->committed, &events);
+	FAULT(takeover_replayed);
 	if (err == 0)
 		err = mark_calls(c->t, p);
 	if (err < 0) {
@@ -184,6 +188,7 @@ static int plan(const struct takeover *t, struct takeover_job *job, struct resto
 		err = read_on_committed(t->worker, TOPIC_EVENTS, job->partition, t->stop,
 					&job->committed);
 	job->committed_known = false;
+	FAULT(takeover_offset_known);
 	if (err < 0) {
 		job->why = "the committed offset cannot be read";
 		return err;
@@ -192,6 +197,7 @@ static int plan(const struct takeover *t, struct takeover_job *job, struct resto
 	if (err < 0)
 		return err;
 	err = takeover_read_state(t->log, job->partition, t->stop, r);
+	FAULT(takeover_state_read);
 	if (err < 0) {
 		job->why = "topic state cannot be read";
 		return err;
@@ -208,6 +214,7 @@ static int try_once(const struct crew *c, const struct partition_env *env, struc
 		return -ENOMEM;
 	job->why = "memory is missing";
 	rc = plan(c->t, job, r);
+	FAULT(takeover_planned);
 	if (rc >= 0) {
 		job->why = "the replay failed";
 		rc = fill(c, env, r, rc, job);

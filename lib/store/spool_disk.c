@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/slog.h"
 
 #define NAME_HEX        16
@@ -130,6 +131,7 @@ void spool_retire(struct spool *s)
 		err = s->io.unlink(s->io.arg, path);
 		if (err)
 			spool_tell("unlink", err);
+		FAULT(spool_segment_unlinked);
 	}
 }
 
@@ -284,9 +286,11 @@ void spool_done(struct spool *s, const struct spool_pos *end)
 	s->done = *end;
 	pthread_mutex_unlock(&s->lock);
 	s->cursor_dirty = true;
+	FAULT(spool_cursor_behind);
 	if (moved || now_ms >= s->cursor_at_ms) {
 		s->cursor_at_ms = now_ms + CURSOR_EVERY_MS;
 		spool_cursor_write(s);
+		FAULT(spool_cursor_written);
 	}
 	spool_retire(s);
 }

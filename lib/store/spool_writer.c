@@ -7,6 +7,7 @@
 
 #include "base/broken.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/slog.h"
 
 #define GATHER_BYTES_MAX (8u << 20)
@@ -118,6 +119,7 @@ static int segment_begin(struct spool *s)
 	w->id = id;
 	w->size = sizeof(head);
 	w->fresh = true;
+	FAULT(spool_segment_made);
 	return 0;
 }
 
@@ -140,6 +142,7 @@ static int segment_sync(struct spool *s, uint64_t size)
 		segment_abandon(s);
 		return err;
 	}
+	FAULT(spool_synced);
 	w->fresh = false;
 	w->size = size;
 	pthread_mutex_lock(&s->lock);
@@ -164,8 +167,10 @@ static int batch_write(struct spool *s)
 	struct writer *w = &s->writer;
 	int err = 0;
 
-	if (w->fd >= 0 && w->size >= s->segment_bytes)
+	if (w->fd >= 0 && w->size >= s->segment_bytes) {
 		segment_end(s);
+		FAULT(spool_segment_ended);
+	}
 	if (w->fd < 0)
 		err = segment_begin(s);
 	if (err) {
@@ -180,6 +185,7 @@ static int batch_write(struct spool *s)
 			segment_abandon(s);
 		return err;
 	}
+	FAULT(spool_written);
 	return segment_sync(s, w->size + w->batch.bytes.n);
 }
 

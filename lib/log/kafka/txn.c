@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/slog.h"
 #include "log/kafka/worker.h"
 
@@ -159,6 +160,7 @@ static int send_offsets(struct worker *w, const rd_kafka_topic_partition_list_t 
 
 static int commit(struct worker *w, int64_t deadline_ms)
 {
+	FAULT(txn_offsets_sent);
 	for (;;) {
 		int left_ms = kafka_left_ms(deadline_ms, WORKER_TXN_MS);
 		int verdict = kafka_verdict(rd_kafka_commit_transaction(w->producer, left_ms),
@@ -183,6 +185,7 @@ int kafka_txn_commit(struct log_worker *base, const struct log_part *parts, size
 	if (r < 0)
 		return r;
 	rd_kafka_poll(w->producer, 0);
+	FAULT(txn_produced);
 	if (parts_n > 0) {
 		list = offsets_of(w, parts, parts_n);
 		r = list ? send_offsets(w, list, deadline_ms) : -ECANCELED;
@@ -193,6 +196,7 @@ int kafka_txn_commit(struct log_worker *base, const struct log_part *parts, size
 		rd_kafka_topic_partition_list_destroy(list);
 	if (r < 0)
 		return give_up(w, r);
+	FAULT(txn_committed);
 	w->txn_open = false;
 	return 0;
 }

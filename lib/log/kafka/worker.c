@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/slog.h"
+#include "log/kafka/fault_wire.h"
 #include "log/kafka/worker.h"
 
 #define LEAVE_SPARE_MS  1000 /* of WORKER_LEAVE_MS, when the join takes long */
@@ -121,6 +122,7 @@ static int make_consumer(struct worker *w, const char *role, const char *transac
 		kafka_conf_try(conf, "group.instance.id", transactional_id);
 	rd_kafka_conf_set_rebalance_cb(conf, worker_on_rebalance);
 	rd_kafka_conf_set_opaque(conf, w);
+	kafka_fault_wire(conf);
 	r = kafka_handle_new(RD_KAFKA_CONSUMER, conf, &w->consumer);
 	if (r == 0)
 		rd_kafka_poll_set_consumer(w->consumer);
@@ -152,6 +154,7 @@ static int make_producer(struct worker *w, const char *transactional_id)
 	r = kafka_conf_new(w->k, settings, NULL, &conf);
 	if (r < 0)
 		return r;
+	kafka_fault_wire(conf);
 	r = kafka_handle_new(RD_KAFKA_PRODUCER, conf, &w->producer);
 	for (int i = 0; r == 0 && i < TOPICS_N; i++) {
 		kafka_topic_name(w->k, (enum topic)i, name);
