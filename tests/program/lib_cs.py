@@ -259,12 +259,12 @@ class Office:
         self.processes[name] = process
         return process
 
-    def role(self, role: str, name: str | None = None, config: Path | None = None) -> Process:
+    def role(self, role: str, name: str | None = None, config: Path | None = None, **env: str) -> Process:
         """Starts one role ("": all) as a process of its own; ready() waits for it."""
         name = name or role
         self.admin.setdefault(name, f"127.0.0.1:{free_port()}")
         words = [str(BINARY), "run", *([role] if role else []), "--admin", self.admin[name]]
-        return self._start(name, [*words, "--config", str(config or self.config)])
+        return self._start(name, [*words, "--config", str(config or self.config)], **env)
 
     def ready(self, *names: str, seconds: float = 60) -> None:
         """Waits until each of these answers that it is ready."""
