@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # ctest.sh - steps that build a preset and run its C tests: unit, golden, prop, corpus, threads,
-# coverage. Needs common.sh, scratch.sh, count.sh, build.sh.
+# coverage. Needs common.sh, scratch.sh, count.sh, build.sh, services.sh, programs.sh.
 
 COVERED='lib/wire lib/call lib/trunk lib/dialect lib/sink' # the pure folders, and the sinks with their formats
 COVERED_MIN=85
@@ -27,6 +27,9 @@ test_threads() {
 	export TSAN_OPTIONS="halt_on_error=0:second_deadlock_stack=1"
 	[[ ! -f $ROOT/tests/tsan.supp ]] || TSAN_OPTIONS+=":suppressions=$ROOT/tests/tsan.supp"
 	ctest_label tsan threads
+	# And the whole program, all roles in one process and each in its own.
+	start_broker
+	CALLSTREAM_BIN=$ROOT/build/tsan/bin run_python_tests "$ROOT/tests/program/test_end_to_end.py"
 }
 
 # The same tests once more, without sanitizers, only to see which lines they reach.
