@@ -16,7 +16,7 @@ M(REQUEST_GUESSED, METRIC_COUNTER, "callstream_ingest_kind_guessed_total", "acco
 M(REQUEST_UNDECODABLE, METRIC_COUNTER, "callstream_ingest_undecodable_total", "account", NULL, "Authentic requests kept in topic dead.")
 M(REQUEST_SECONDS, METRIC_HISTOGRAM, "callstream_ingest_request_seconds", NULL, NULL, "From a request read whole to its answer.")
 M(CONNECTIONS, METRIC_GAUGE, "callstream_ingest_connections", NULL, NULL, "Open connections.")
-M(CONNECTIONS_CLOSED, METRIC_COUNTER, "callstream_ingest_connections_closed_total", "reason", NULL, "Connections ended by us, by reason.")
+M(CONNECTIONS_CLOSED, METRIC_COUNTER, "callstream_ingest_connections_closed_total", "reason", NULL, "Connections ended by us, by reason; cut: by the client, in the middle of a request.")
 M(EMPLOYEES_UNMAPPED, METRIC_COUNTER, "callstream_ingest_employees_unmapped_total", "account", NULL, "Events whose employee is known by id alone.")
 M(SPOOL_BYTES, METRIC_GAUGE, "callstream_spool_bytes", NULL, NULL, "Bytes of the backlog on disk.")
 M(SPOOL_RECORDS, METRIC_GAUGE, "callstream_spool_records", NULL, NULL, "Records of the backlog.")

@@ -15,6 +15,7 @@
 #define CLOSING_READ_MS  2000  /* what a request may still take once the server closes */
 #define CLOSING_FRESH_MS 500   /* for how long silence is waited out then */
 #define SLOW_MS          1000  /* a request this old may have to go for a new connection */
+#define SILENT_MS        300   /* whoever has just come says something in that time */
 #define RELIEF_BYTES_MIN 16384 /* of a request worth dropping when memory is short */
 #define LINGER_MS        5000
 #define LINGER_QUIET_MS  1000
@@ -150,14 +151,20 @@ void http_conn_end_all(struct http_loop *loop)
 
 /* ---- coming ---- */
 
-/* Who has to go for a new connection: the longest idle one, else a slow one, else the new one. */
+/*
+ * Who has to go for a new connection: one that came and has said nothing, else the longest idle
+ * one, else a slow one, else the new one.
+ */
 static struct conn *victim(struct http_loop *loop, struct conn *c)
 {
 	struct conn *idle = loop->conns[CONN_IDLE].first, *slow = loop->conns[CONN_READING].first;
+	int64_t slow_ms = slow ? clock_mono_ms() - slow->since_ms : 0;
 
+	if (slow && !slow->in_n && slow_ms >= SILENT_MS)
+		return slow;
 	if (idle)
 		return idle;
-	return slow && clock_mono_ms() - slow->since_ms >= SLOW_MS ? slow : c;
+	return slow_ms >= SLOW_MS ? slow : c;
 }
 
 static void name_peer(struct conn *c, const struct sockaddr *from)

@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 
+#define PORT_DIGITS_MAX 5u
+
 /* ---- answers ---- */
 
 static void give_back(struct open_exchange *x)
@@ -76,6 +78,19 @@ static struct slice take_last(struct slice *list)
 	return last;
 }
 
+/* Some proxies write the client's port, too: "1.2.3.4:5678", "[::1]:80". */
+static struct slice without_port(struct slice s)
+{
+	size_t colon = s.n;
+
+	while (colon > 0 && s.n - colon < PORT_DIGITS_MAX && s.p[colon - 1] >= '0' &&
+	       s.p[colon - 1] <= '9')
+		colon--;
+	if (colon == s.n || colon < 2 || s.p[--colon] != ':')
+		return s;
+	return s.p[colon - 1] == ']' || slice_find(s, ':') == colon ? slice_head(s, colon) : s;
+}
+
 /* The first address from the right that is no proxy of ours; what is left of it anyone may write.
  */
 static struct slice peer_of(const struct conn *c, const struct request_head *h)
@@ -91,7 +106,7 @@ static struct slice peer_of(const struct conn *c, const struct request_head *h)
 		struct slice list = h->forwarded[i];
 
 		while (list.n) {
-			struct slice last = take_last(&list);
+			struct slice last = without_port(take_last(&list));
 
 			if (++looked > HTTP_FORWARDED_MAX || addr_read(last, &a))
 				return peer;
@@ -122,6 +137,20 @@ static struct open_exchange *exchange_get(struct http_loop *loop)
 	return x;
 }
 
+/*
+ * Whatever follows a method without a meaning here has not been looked at, and what a body of a GET
+ * is to whoever stands between us and the client, nobody knows (RFC 9110 9.3.1): it means nothing,
+ * and no request of this connection is read behind it.
+ */
+static bool is_the_last(const struct request_head *h)
+{
+	bool is_get = slice_eq(h->method, SLICE("GET"));
+
+	return h->says_close || (h->old && !h->says_keep) ||
+	       !(is_get || slice_eq(h->method, SLICE("POST"))) ||
+	       (is_get && (h->chunked || h->length > 0));
+}
+
 static void fill_in(struct open_exchange *x, const struct request_head *h, struct slice body)
 {
 	x->x.method = h->method;
@@ -129,13 +158,11 @@ static void fill_in(struct open_exchange *x, const struct request_head *h, struc
 	x->x.query = h->query;
 	x->x.content_type = h->content_type;
 	x->x.signature = h->signature;
-	x->x.body = body.n ? body : SLICE_NONE;
+	x->x.body = body.n && !slice_eq(h->method, SLICE("GET")) ? body : SLICE_NONE;
 	x->x.peer = peer_of(x->conn, h);
 	x->x.received_us = clock_mono_us();
 	x->head = slice_eq(h->method, SLICE("HEAD"));
-	x->close = h->says_close || (h->old && !h->says_keep) ||
-		   /* Whatever follows has not been looked at. */
-		   !(slice_eq(h->method, SLICE("POST")) || slice_eq(h->method, SLICE("GET")));
+	x->close = is_the_last(h);
 	x->keep_alive = h->old && h->says_keep;
 }
 

@@ -122,8 +122,6 @@ static int judge(const struct conn *c, const struct request_head *h)
 {
 	if (!is_readable(h))
 		return 0;
-	if ((h->chunked || h->length > 0) && slice_eq(h->method, SLICE("GET")))
-		return 400;
 	if (h->length > c->loop->server->cfg.body_bytes_max)
 		return 413;
 	if (h->expect.p && !h->old && !slice_eq_nocase(h->expect, SLICE("100-continue")))
@@ -303,7 +301,7 @@ void http_conn_ready(evutil_socket_t fd, short what, void *arg)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0)
-		http_conn_end(c, NULL);
+		http_conn_end(c, c->in_n ? "cut" : NULL);
 	else if (c->in)
 		take(c, c->in, c->in_n + (size_t)got);
 	else

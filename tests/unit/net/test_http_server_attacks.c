@@ -5,6 +5,7 @@
 #include <semaphore.h>
 #include <sys/resource.h>
 
+#include "base/metric.h"
 #include "unit/net/handler.h"
 
 /* ---- tools ---- */
@@ -356,6 +357,59 @@ static void gone(void **state)
 	http_server_free(s);
 }
 
+static int64_t closed_for(const char *reason)
+{
+	return series_value(metric(M_CONNECTIONS_CLOSED, reason, NULL));
+}
+
+/* A request whose client goes in its middle is counted, and nothing else that goes. */
+static void cut_requests_are_counted(void **state)
+{
+	static const char sent[] = "POST /x HTTP/1.1\r\nContent-Length: 2\r\n\r\nxy";
+	struct http_server_cfg cfg = default_cfg();
+	struct http_server *s = start(&cfg);
+	int64_t before = closed_for("cut");
+	int fd;
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(sent); n++) {
+		fd = dial(http_server_port(s));
+		assert_int_equal(send(fd, sent, n, MSG_NOSIGNAL), n);
+		shutdown(fd, SHUT_WR);
+		assert_int_equal(strlen(get_all(fd)) > 0, n == sizeof(sent) - 1);
+		close(fd);
+	}
+	assert_int_equal(closed_for("cut") - before, sizeof(sent) - 2);
+	http_server_free(s);
+}
+
+/* Who has come and says nothing goes before one who has sent a request and may send the next. */
+static void silent_ones_go_first(void **state)
+{
+	struct http_server_cfg cfg = default_cfg();
+	struct http_server *s;
+	int vendor, silent[3];
+
+	(void)state;
+	cfg.connections_max = 3;
+	s = start(&cfg);
+	vendor = dial(http_server_port(s));
+	put(vendor, "GET /1 HTTP/1.1\r\n\r\n");
+	get(vendor, "\"p\":\"/1\"", 1);
+	silent[0] = dial(http_server_port(s));
+	silent[1] = dial(http_server_port(s));
+	until_connections(s, 3);
+	usleep(400000); /* whoever has something to say has said it */
+	silent[2] = dial(http_server_port(s));
+	assert_string_equal(get_all(silent[0]), "");
+	put(vendor, "GET /2 HTTP/1.1\r\n\r\n");
+	get(vendor, "\"p\":\"/2\"", 1);
+	for (size_t i = 0; i < ARRAY_LEN(silent); i++)
+		close(silent[i]);
+	close(vendor);
+	http_server_free(s);
+}
+
 /* However many are closed for what they sent: the last one has its answer without a reset. */
 static void many_that_linger(void **state)
 {
@@ -528,6 +582,8 @@ int main(void)
 		cmocka_unit_test(idle_behind_a_request_in_pieces),
 		cmocka_unit_test(bytes_behind_waiting_requests_are_bounded),
 		cmocka_unit_test(answers_nobody_reads),
+		cmocka_unit_test(cut_requests_are_counted),
+		cmocka_unit_test(silent_ones_go_first),
 		cmocka_unit_test(many_that_linger),
 		cmocka_unit_test(no_descriptors_left),
 		cmocka_unit_test(closing_answers_what_has_come),
