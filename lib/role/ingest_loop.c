@@ -28,8 +28,12 @@ static const char *status_text(int status)
 		return "405";
 	case 413:
 		return "413";
+	case 417:
+		return "417";
 	case 429:
 		return "429";
+	case 431:
+		return "431";
 	case 503:
 		return "503";
 	default:
