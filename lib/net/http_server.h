@@ -11,12 +11,11 @@
  * What a client cannot do: hold a connection for ever (time-outs for a whole request, for silence
  * between requests and for reading answers), send more than it may (413, chunked or not), take all
  * connections or all memory (one that never said a word, the longest idle one, the slowest one is
- * closed), slip a request
- * through by two lengths or an unknown coding (400, closed) or in the body of a GET (dropped,
- * closed), or have two requests of one connection handled at once. Refusals of this layer are
- * {"error":"..."} like all others, and an early answer is not lost in a reset: what the client
- * still sends is read and dropped for a while. A client that ends its sending side still gets its
- * answer.
+ * closed), slip a request through by two lengths or an unknown coding (400, closed) or in the body
+ * of a GET (dropped, closed), or have two requests of one connection handled at once. Refusals of
+ * this layer are {"error":"..."} like all others, and an early answer is not lost in a reset: what
+ * the client still sends is read and dropped for a while. A client that ends its sending side still
+ * gets its answer.
  *
  * Not here: TLS, HTTP/2.
  */
