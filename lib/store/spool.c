@@ -89,13 +89,12 @@ int spool_open(const struct spool_cfg *cfg, struct spool **ret, struct buf *prob
 /* An empty spool leaves no segment behind. */
 static void tidy(struct spool *s)
 {
+	for (size_t i = 0; i < s->segments_n && !atomic_load(&s->records); i++)
+		s->segments[i].passed = true;
+	s->aside_at_ms = 0;
+	spool_retire(s);
 	if (s->cursor_dirty)
 		spool_cursor_write(s);
-	if (atomic_load(&s->records))
-		return;
-	for (size_t i = 0; i < s->segments_n; i++)
-		s->segments[i].passed = true;
-	spool_retire(s);
 }
 
 void spool_close(struct spool *s)

@@ -15,7 +15,8 @@
  *
  * In the folder: <id>.seg, lock, cursor (how far it is drained; losing it means repetition),
  * damaged/ (segments with bytes that are no record, moved there once all intact records are done)
- * and rejected/ (what could never be produced, spool_reject).
+ * and rejected/ (what could never be produced, spool_reject). The cursor does not pass what is to
+ * be moved before it is, so a restart on the way sees it again.
  *
  * Failures in the background are logged and counted here (SPOOL_* in metric_table.h), since nobody
  * waits for them.

@@ -15,6 +15,7 @@
 #define NAME_HEX        16
 #define CURSOR_MAGIC    UINT64_C(0x31524f5352554343)
 #define CURSOR_EVERY_MS 100
+#define ASIDE_EVERY_MS  500
 
 void spool_path(const struct spool *s, char out[PATH_MAX], const char *folder, uint64_t id)
 {
@@ -61,7 +62,8 @@ int spool_segment_add(struct spool *s, uint64_t id, uint64_t size, bool sealed)
 		s->segments = more;
 		s->segments_cap = cap;
 	}
-	s->segments[s->segments_n++] = (struct segment){ .id = id, .size = size, .sealed = sealed };
+	s->segments[s->segments_n++] =
+	    (struct segment){ .id = id, .size = size, .sealed = sealed, .hold_at = UINT64_MAX };
 	s->segment_id_last = MAX(s->segment_id_last, id);
 	return 0;
 }
@@ -75,33 +77,50 @@ struct segment *spool_segment(struct spool *s, uint64_t id)
 	return NULL;
 }
 
+void spool_segment_forget(struct spool *s, uint64_t id)
+{
+	struct segment *seg;
+
+	pthread_mutex_lock(&s->lock);
+	seg = spool_segment(s, id);
+	if (seg) {
+		size_t behind = (size_t)(s->segments + s->segments_n - (seg + 1));
+
+		memmove(seg, seg + 1, behind * sizeof(*seg));
+		s->segments_n--;
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 static bool is_done(const struct spool *s, const struct segment *seg)
 {
 	return seg->last_end == 0 || s->done.segment > seg->id ||
 	       (s->done.segment == seg->id && s->done.offset >= seg->last_end);
 }
 
-/* The first segment of the list, when nothing more is wanted of it; it leaves the list. */
-static bool take_finished(struct spool *s, struct segment *ret)
+/* The first segment behind number `after`, when nothing more is wanted of it. */
+static bool finished(struct spool *s, uint64_t after, struct segment *ret)
 {
-	bool finished;
+	const struct segment *seg;
+	bool is = false;
+	size_t i = 0;
 
 	pthread_mutex_lock(&s->lock);
-	finished = s->segments_n && s->segments[0].sealed && s->segments[0].passed &&
-		   is_done(s, &s->segments[0]);
-	if (finished) {
-		*ret = s->segments[0];
-		s->segments_n--;
-		memmove(s->segments, s->segments + 1, s->segments_n * sizeof(*s->segments));
+	while (i < s->segments_n && s->segments[i].id <= after)
+		i++;
+	if (i < s->segments_n) {
+		seg = &s->segments[i];
+		is = seg->sealed && seg->passed && is_done(s, seg);
+		*ret = *seg;
 	}
 	pthread_mutex_unlock(&s->lock);
-	return finished;
+	return is;
 }
 
-/* Into one of the two folders for what a person should look at. */
-static void set_aside(struct spool *s, uint64_t id, const char *folder)
+/* The new name is durable before the cursor goes past the segment. */
+static int move(struct spool *s, uint64_t id, const char *folder, char to[PATH_MAX])
 {
-	char from[PATH_MAX], to[PATH_MAX], dir[PATH_MAX];
+	char from[PATH_MAX], dir[PATH_MAX];
 	int err;
 
 	spool_path(s, from, "", id);
@@ -111,22 +130,49 @@ static void set_aside(struct spool *s, uint64_t id, const char *folder)
 	if (!err)
 		err = s->io.rename(s->io.arg, from, to);
 	if (err)
-		spool_tell("set_aside", err);
-	else
-		SLOG(SLOG_WARN, "spool segment set aside", SLOG_T("file", to));
+		return err;
+	err = s->io.sync_dir(s->io.arg, dir);
+	if (!err)
+		err = s->io.sync_dir(s->io.arg, s->dir);
+	if (err)
+		spool_tell("sync", err);
+	return 0;
 }
 
+/* Into one of the two folders for what a person should look at. false: it stays, until later. */
+static bool set_aside(struct spool *s, uint64_t id, const char *folder)
+{
+	int64_t now_ms = clock_mono_ms();
+	char to[PATH_MAX];
+	int err;
+
+	if (now_ms < s->aside_at_ms)
+		return false;
+	err = move(s, id, folder, to);
+	s->cursor_dirty = true; /* it is held back no longer */
+	if (!err) {
+		SLOG(SLOG_WARN, "spool segment set aside", SLOG_T("file", to));
+		return true;
+	}
+	spool_tell("set_aside", err);
+	s->aside_at_ms = now_ms + ASIDE_EVERY_MS;
+	return err == -ENOENT; /* it is gone already */
+}
+
+/* Only what is finished, in order; what cannot be set aside yet does not keep the others. */
 void spool_retire(struct spool *s)
 {
-	struct segment seg;
+	struct segment seg = { .id = 0 };
 	char path[PATH_MAX];
 	int err;
 
-	while (take_finished(s, &seg)) {
+	while (finished(s, seg.id, &seg)) {
 		if (seg.damaged || seg.keep) {
-			set_aside(s, seg.id, seg.damaged ? "damaged/" : "rejected/");
+			if (set_aside(s, seg.id, seg.damaged ? "damaged/" : "rejected/"))
+				spool_segment_forget(s, seg.id);
 			continue;
 		}
+		spool_segment_forget(s, seg.id);
 		spool_path(s, path, "", seg.id);
 		err = s->io.unlink(s->io.arg, path);
 		if (err)
@@ -135,7 +181,7 @@ void spool_retire(struct spool *s)
 	}
 }
 
-/* ---- the cursor: magic, segment, offset, sum; a torn one is as good as none ---- */
+/* ---- the cursor: magic, segment, offset, sum; a torn one costs a repetition ---- */
 
 void spool_cursor_read(struct spool *s, uint64_t *ret_id, uint64_t *ret_offset)
 {
@@ -146,19 +192,44 @@ void spool_cursor_read(struct spool *s, uint64_t *ret_id, uint64_t *ret_offset)
 	if (got == (ssize_t)sizeof(c) && c[0] == CURSOR_MAGIC && c[3] == XXH3_64bits(c, 24)) {
 		*ret_id = c[1];
 		*ret_offset = c[2];
+		return;
 	}
+	if (!got)
+		return; /* just made */
+	metric_add(M_SPOOL_ERRORS, "cursor_damaged", NULL, 1);
+	SLOG(SLOG_WARN, "spool's cursor cannot be read, all that is there goes out again");
+}
+
+/* How far everything is done that a restart need not see again. */
+static void cursor_now(struct spool *s, uint64_t *ret_id, uint64_t *ret_offset)
+{
+	pthread_mutex_lock(&s->lock);
+	*ret_id = s->done.segment;
+	*ret_offset = s->done.offset;
+	for (size_t i = 0; i < s->segments_n && s->segments[i].id <= s->done.segment; i++) {
+		const struct segment *seg = &s->segments[i];
+
+		if (seg->hold_at == UINT64_MAX ||
+		    (seg->id == s->done.segment && seg->hold_at >= s->done.offset))
+			continue;
+		*ret_id = seg->id;
+		*ret_offset = seg->hold_at;
+		break;
+	}
+	pthread_mutex_unlock(&s->lock);
 }
 
 void spool_cursor_write(struct spool *s)
 {
-	uint64_t c[4] = { CURSOR_MAGIC, s->done.segment, s->done.offset, 0 };
+	uint64_t c[4] = { CURSOR_MAGIC };
 	int err;
 
+	cursor_now(s, &c[1], &c[2]);
 	c[3] = XXH3_64bits(c, 24);
 	err = spool_write_all(s, s->cursor_fd, c, sizeof(c), 0);
 	if (err)
 		spool_tell("cursor", err); /* costs a repetition after a crash, no more */
-	s->cursor_dirty = false;
+	s->cursor_dirty = err != 0;
 }
 
 /* ---- taking over ---- */
@@ -285,6 +356,7 @@ void spool_done(struct spool *s, const struct spool_pos *end)
 	series_set(s->metric.records, (int64_t)atomic_load(&s->records));
 	s->done = *end;
 	pthread_mutex_unlock(&s->lock);
+	spool_retire(s);
 	s->cursor_dirty = true;
 	FAULT(spool_cursor_behind);
 	if (moved || now_ms >= s->cursor_at_ms) {
@@ -292,5 +364,4 @@ void spool_done(struct spool *s, const struct spool_pos *end)
 		spool_cursor_write(s);
 		FAULT(spool_cursor_written);
 	}
-	spool_retire(s);
 }

@@ -22,6 +22,9 @@ struct segment {
 	bool sealed;       /* size is final */
 	bool passed;       /* the reader went on to the next */
 	bool damaged, keep /* in rejected/ */;
+	/* What has to be seen again after a restart, until the segment is set aside: the cursor on
+	 * the disk does not pass it. UINT64_MAX: nothing. */
+	uint64_t hold_at;
 };
 
 struct waiters {
@@ -92,8 +95,8 @@ struct spool {
 	uint64_t damaged, rejected;
 	atomic_uint_fast64_t records;
 
-	struct spool_pos done; /* the reader's thread writes, under the lock */
-	int64_t cursor_at_ms;
+	struct spool_pos done;             /* the reader's thread writes, under the lock */
+	int64_t cursor_at_ms, aside_at_ms; /* not before */
 	bool cursor_dirty;
 	bool counting; /* the reader's, at the start: nothing is moved */
 
@@ -114,6 +117,7 @@ CHECKED int spool_write_all(struct spool *s, int fd, const void *p, size_t n, ui
 /* Appends a segment to the list. Lock: held. 0 or -ENOMEM. */
 CHECKED int spool_segment_add(struct spool *s, uint64_t id, uint64_t size, bool sealed);
 struct segment *spool_segment(struct spool *s, uint64_t id); /* Lock: held; NULL: gone */
+void spool_segment_forget(struct spool *s, uint64_t id);
 /* Takes segments that are read and done out of the way. */
 void spool_retire(struct spool *s);
 void spool_cursor_read(struct spool *s, uint64_t *ret_id, uint64_t *ret_offset);

@@ -72,6 +72,7 @@ static void mark_damaged(struct spool *s, uint64_t bytes)
 	seg = spool_segment(s, r->id);
 	if (seg && !seg->damaged) {
 		first = seg->damaged = true;
+		seg->hold_at = MIN(seg->hold_at, r->offset);
 		s->damaged++;
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -424,8 +425,11 @@ void spool_reject(struct spool *s, const struct spool_entry *entry, const char *
 	pthread_mutex_lock(&s->lock);
 	s->rejected++;
 	seg = spool_segment(s, entry->end.segment);
-	if (err && seg)
+	if (err && seg) {
 		seg->keep = true;
+		seg->hold_at = MIN(seg->hold_at,
+				   entry->end.offset - spool_record_bytes(&entry->rec));
+	}
 	pthread_mutex_unlock(&s->lock);
 	if (err)
 		spool_tell("reject", err);

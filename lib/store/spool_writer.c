@@ -38,21 +38,6 @@ static bool wait_us(struct spool *s, int64_t us)
 
 /* ---- segments ---- */
 
-static void segment_forget(struct spool *s, uint64_t id)
-{
-	struct segment *seg;
-
-	pthread_mutex_lock(&s->lock);
-	seg = spool_segment(s, id);
-	if (seg) {
-		size_t behind = (size_t)(s->segments + s->segments_n - (seg + 1));
-
-		memmove(seg, seg + 1, behind * sizeof(*seg));
-		s->segments_n--;
-	}
-	pthread_mutex_unlock(&s->lock);
-}
-
 /* The segment ends at w->size; nothing more is written to it. */
 static void segment_end(struct spool *s)
 {
@@ -81,7 +66,7 @@ static void segment_abandon(struct spool *s)
 		return;
 	if (w->fresh) {
 		spool_path(s, path, "", w->id);
-		segment_forget(s, w->id);
+		spool_segment_forget(s, w->id);
 		s->io.close(s->io.arg, w->fd);
 		s->io.unlink(s->io.arg, path);
 		w->fd = -1;
