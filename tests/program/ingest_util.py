@@ -108,13 +108,18 @@ class Desk:
             self.process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def start(self, *before: str, **env: str) -> Process:
-        """Starts ingest, behind the words of before, with which it ends, and waits until it is ready."""
+    def launch(self, *before: str, **env: str) -> Process:
+        """Starts ingest, behind the words of before, with which it ends."""
         if before:
             before = (*before, "setpriv", "--pdeathsig", "KILL")
         words = [*before, str(BINARY), "run", "ingest", "--admin", self.admin, "--config", str(self.config)]
         process = Process(words, self.folder / "ingest.log", env)
         self.process = process
+        return process
+
+    def start(self, *before: str, **env: str) -> Process:
+        """The same, and waits until it is ready."""
+        process = self.launch(*before, **env)
         until("ingest ready", 30, lambda: self.readyz()[0] == 200 or not process.running())
         if not process.running():
             raise AssertionError(process.tail())
