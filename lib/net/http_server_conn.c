@@ -16,6 +16,7 @@
 #define CLOSING_FRESH_MS 500   /* for how long silence is waited out then */
 #define SLOW_MS          1000  /* a request this old may have to go for a new connection */
 #define SILENT_MS        300   /* whoever has just come says something in that time */
+#define JUST_ANSWERED_MS 1000
 #define RELIEF_BYTES_MIN 16384 /* of a request worth dropping when memory is short */
 #define LINGER_MS        5000
 #define LINGER_QUIET_MS  1000
@@ -151,20 +152,28 @@ void http_conn_end_all(struct http_loop *loop)
 
 /* ---- coming ---- */
 
+static int64_t age_ms(const struct conn *c)
+{
+	return c ? clock_mono_ms() - c->since_ms : -1;
+}
+
 /*
- * Who has to go for a new connection: one that came and has said nothing, else the longest idle
- * one, else a slow one, else the new one.
+ * Who has to go for a new connection: one that came and has said nothing; the longest idle one; a
+ * slow one; one that is idle but was answered just now, so that its next request may be on its way;
+ * else the new one.
  */
 static struct conn *victim(struct http_loop *loop, struct conn *c)
 {
 	struct conn *idle = loop->conns[CONN_IDLE].first, *slow = loop->conns[CONN_READING].first;
-	int64_t slow_ms = slow ? clock_mono_ms() - slow->since_ms : 0;
+	int64_t idle_ms = age_ms(idle), slow_ms = age_ms(slow);
 
-	if (slow && !slow->in_n && slow_ms >= SILENT_MS)
+	if (slow_ms >= SILENT_MS && !slow->in_n)
 		return slow;
-	if (idle)
+	if (idle_ms >= JUST_ANSWERED_MS)
 		return idle;
-	return slow_ms >= SLOW_MS ? slow : c;
+	if (slow_ms >= SLOW_MS)
+		return slow;
+	return idle ? idle : c;
 }
 
 static void name_peer(struct conn *c, const struct sockaddr *from)

@@ -410,6 +410,33 @@ static void silent_ones_go_first(void **state)
 	http_server_free(s);
 }
 
+/* Who was answered just now may be sending its next request, so a slow one goes before it. */
+static void slow_ones_go_before_one_just_answered(void **state)
+{
+	struct http_server_cfg cfg = default_cfg();
+	struct http_server *s;
+	int vendor, slow, fresh;
+
+	(void)state;
+	cfg.connections_max = 2;
+	s = start(&cfg);
+	slow = dial(http_server_port(s));
+	put(slow, "P");
+	vendor = dial(http_server_port(s));
+	until_connections(s, 2);
+	usleep(1100000); /* that is slow */
+	put(vendor, "GET /1 HTTP/1.1\r\n\r\n");
+	get(vendor, "\"p\":\"/1\"", 1);
+	fresh = dial(http_server_port(s));
+	assert_string_equal(get_all(slow), "");
+	put(vendor, "GET /2 HTTP/1.1\r\n\r\n");
+	get(vendor, "\"p\":\"/2\"", 1);
+	close(slow);
+	close(fresh);
+	close(vendor);
+	http_server_free(s);
+}
+
 /* However many are closed for what they sent: the last one has its answer without a reset. */
 static void many_that_linger(void **state)
 {
@@ -584,6 +611,7 @@ int main(void)
 		cmocka_unit_test(answers_nobody_reads),
 		cmocka_unit_test(cut_requests_are_counted),
 		cmocka_unit_test(silent_ones_go_first),
+		cmocka_unit_test(slow_ones_go_before_one_just_answered),
 		cmocka_unit_test(many_that_linger),
 		cmocka_unit_test(no_descriptors_left),
 		cmocka_unit_test(closing_answers_what_has_come),
