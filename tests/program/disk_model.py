@@ -116,7 +116,8 @@ class Disk:
         while at < len(data):
             op, err, fd, flags, offset, text_n, data_n = _ROW.unpack_from(data, at)
             at += _ROW.size
-            text, more = os.fsdecode(data[at : at + text_n]), data[at + text_n : at + text_n + data_n]
+            text = os.path.normpath(os.fsdecode(data[at : at + text_n]))
+            more = data[at + text_n : at + text_n + data_n]
             at += text_n + data_n
             name = OPS[op]
             self.seen[name] = self.seen.get(name, 0) + 1
@@ -131,7 +132,7 @@ class Disk:
             elif name in ("fsync", "fdatasync"):
                 self._synced(self.open[fd], err, draw)
             else:
-                self._named(name, text, os.fsdecode(more))
+                self._named(name, text, os.path.normpath(os.fsdecode(more)))
 
     def _opened(self, fd: int, flags: int, path: str) -> None:
         if path not in self.names:
