@@ -72,7 +72,7 @@ CHECKED int deliver_commit_when_due(struct deliver_worker *w, bool idle);
  * May sinks be told now? A process that was stopped for a while is not a member any more, does not
  * know it yet, and must not tell what is old by now. The broker takes offsets from members only, so
  * a commit proves that the partitions are ours; they cannot be another's sooner than the session's
- * time-out (10 s) after that.
+ * time-out (session.timeout.ms, 10 s), less a heartbeat, after that.
  */
 bool deliver_is_proven(const struct deliver_worker *w);
 /* Until when a sink may begin with what it is told now: counted from the proof, since the process

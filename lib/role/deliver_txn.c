@@ -9,11 +9,11 @@
 #include "base/slog.h"
 #include "role/deliver_priv.h"
 
-#define COMMIT_EVERY_MS  100  /* of ledger entries and offsets */
-#define COMMIT_IDLE_MS   5    /* of routed tasks, when nothing more comes */
-#define TXN_MESSAGES_MAX 2000 /* of input, in one transaction */
-#define PROVEN_MS        5000
-#define START_BY_MS      8000 /* after the proof; the session lasts 10 s */
+#define COMMIT_EVERY_MS  100   /* of ledger entries and offsets */
+#define COMMIT_IDLE_MS   5     /* of routed tasks, when nothing more comes */
+#define TXN_MESSAGES_MAX 2000  /* of input, in one transaction */
+#define SESSION_MS       10000 /* as lib/log/kafka sets them, where the config does not */
+#define HEARTBEAT_MS     1000
 
 void deliver_began(struct deliver_worker *w)
 {
@@ -178,15 +178,33 @@ int deliver_commit_when_due(struct deliver_worker *w, bool idle)
 	return 0;
 }
 
+static int64_t property_ms(const struct deliver_worker *w, const char *key, int64_t otherwise)
+{
+	const struct cfg *cfg = w->cfg->cfg;
+	const char *text = cfg_option(cfg->kafka.properties, cfg->kafka.properties_n, key);
+	int64_t ms;
+
+	return slice_i64(slice_of(text), &ms) == 0 ? ms : otherwise;
+}
+
+/* How long a proof lasts. The session began with the last heartbeat, which may lie before it. */
+static int64_t proof_ms(const struct deliver_worker *w)
+{
+	int64_t session_ms = property_ms(w, "session.timeout.ms", SESSION_MS);
+	int64_t heartbeat_ms = property_ms(w, "heartbeat.interval.ms", HEARTBEAT_MS);
+
+	return MAX(session_ms - heartbeat_ms - session_ms / 10, session_ms / 4);
+}
+
 bool deliver_is_proven(const struct deliver_worker *w)
 {
 	return BROKEN(proof_skipped) ||
-	       (w->proven_ms && clock_mono_ms() - w->proven_ms < PROVEN_MS);
+	       (w->proven_ms && clock_mono_ms() - w->proven_ms < proof_ms(w) * 5 / 8);
 }
 
 int64_t deliver_start_by_ms(const struct deliver_worker *w)
 {
-	return BROKEN(proof_skipped) ? 0 : w->proven_ms + START_BY_MS;
+	return BROKEN(proof_skipped) ? 0 : w->proven_ms + proof_ms(w);
 }
 
 int deliver_prove(struct deliver_worker *w)

@@ -82,6 +82,25 @@ static void a_failed_commit_proves_nothing(void **state UNUSED)
 	assert_true(deliver_is_proven(&desk.w));
 }
 
+/* A proof holds for less than the session that the config asks for. */
+static void a_short_session_makes_short_proofs(void **state UNUSED)
+{
+	struct cfg_pair properties[] = { { "heartbeat.interval.ms", "400" },
+					 { "session.timeout.ms", "2000" } };
+
+	desk_own(0, 0);
+	assert_int_equal(deliver_prove(&desk.w), 0);
+	assert_int_equal(deliver_start_by_ms(&desk.w) - desk.w.proven_ms, 8000);
+	desk.w.proven_ms -= 2000;
+	assert_true(deliver_is_proven(&desk.w));
+	desk.cfg->kafka.properties = properties;
+	desk.cfg->kafka.properties_n = ARRAY_LEN(properties);
+	assert_int_equal(deliver_start_by_ms(&desk.w) - desk.w.proven_ms, 1400);
+	assert_false(deliver_is_proven(&desk.w));
+	assert_int_equal(deliver_prove(&desk.w), 0);
+	assert_true(deliver_is_proven(&desk.w));
+}
+
 /* The broker may take less than we think: one message is lost, told and counted, not the role. */
 static void what_the_broker_finds_too_large_is_counted(void **state UNUSED)
 {
@@ -121,6 +140,7 @@ int main(void)
 		DESK_TEST(an_old_one_and_a_large_one_are_committed),
 		DESK_TEST(an_error_stays_until_it_is_over),
 		DESK_TEST(a_failed_commit_proves_nothing),
+		DESK_TEST(a_short_session_makes_short_proofs),
 		DESK_TEST(what_the_broker_finds_too_large_is_counted),
 		DESK_TEST(parts_are_a_set),
 	};
