@@ -27,6 +27,7 @@ struct job {
 	struct curl_slist *head;
 	char *url, *method;
 	struct buf body;
+	size_t body_at; /* sent so far */
 	http_answer_fn *answered;
 	void *arg;
 	const void *tag;
@@ -280,13 +281,38 @@ static bool is_too_late(struct job *job)
 	return job->too_late;
 }
 
-/* The connection stands and the request is about to be written: the last moment to look at the
- * clock. Curl's own time-outs count from its first look at the request, which may lie behind the
- * stop of a process that was stopped. */
+/* The connection stands and the request is about to be written. Curl's own time-outs count from its
+ * first look at the request, which may lie behind the stop of a process that was stopped. */
 static int on_begin(void *arg, char *ip UNUSED, char *local_ip UNUSED, int port UNUSED,
 		    int local_port UNUSED)
 {
 	return is_too_late(arg) ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+/* The next bytes of the body, which go out at once. Before the first ones is the last moment to look
+ * at the clock: without its body a request is none. What has begun may take its time. */
+static size_t on_send(char *p, size_t size, size_t n, void *arg)
+{
+	struct job *job = arg;
+
+	n = MIN(size * n, job->body.n - job->body_at);
+	if (n)
+		memcpy(p, job->body.p + job->body_at, n);
+	if (job->body_at == 0 && is_too_late(job))
+		return CURL_READFUNC_ABORT;
+	job->body_at += n;
+	return n;
+}
+
+/* A connection that was kept alive turned out to be dead: the body goes again over another one. */
+static int on_rewind(void *arg, curl_off_t offset, int origin)
+{
+	struct job *job = arg;
+
+	if (origin != SEEK_SET || offset < 0 || (size_t)offset > job->body.n)
+		return CURL_SEEKFUNC_FAIL;
+	job->body_at = (size_t)offset;
+	return CURL_SEEKFUNC_OK;
 }
 
 static void set_request(CURL *easy, struct job *job)
@@ -295,8 +321,11 @@ static void set_request(CURL *easy, struct job *job)
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, job->head);
 	if (strcmp(job->method, "GET") != 0) {
 		curl_easy_setopt(easy, CURLOPT_POST, 1L);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, job->body.n ? job->body.p : "");
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)job->body.n);
+		curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
+		curl_easy_setopt(easy, CURLOPT_READDATA, job);
+		curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
+		curl_easy_setopt(easy, CURLOPT_SEEKDATA, job);
 		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, job->method);
 	}
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, job);
