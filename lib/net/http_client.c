@@ -289,8 +289,8 @@ static int on_begin(void *arg, char *ip UNUSED, char *local_ip UNUSED, int port 
 	return is_too_late(arg) ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
-/* The next bytes of the body, which go out at once. Before the first ones is the last moment to look
- * at the clock: without its body a request is none. What has begun may take its time. */
+/* The next bytes of the body, which go out at once. Before the first ones is the last moment to
+ * look at the clock: without its body a request is none. What has begun may take its time. */
 static size_t on_send(char *p, size_t size, size_t n, void *arg)
 {
 	struct job *job = arg;
