@@ -44,6 +44,12 @@ def reach(desk: Desk, brokers: str) -> None:
     desk.write("spool", SMALL)
 
 
+def fill(desk: Desk, ledger: Ledger, draw: random.Random, size: int) -> None:
+    """Load until the spool has as many bytes; all of it is accepted."""
+    while sum(map(len, segments(desk.folder / "spool").values())) < size:
+        assert set(ledger.load(4, 10, draw)) == {200}
+
+
 class PowerCut(unittest.TestCase):
     """What was answered 200 has arrived in the end, whatever the disk forgets."""
 
@@ -108,10 +114,12 @@ class PowerCut(unittest.TestCase):
         self.damaged = self.accepted = 0
         for _ in range(100 // GROUP if LONG else 1):
             self.group(draw)
+        while not self.accepted:  # all of them came at the start
+            self.group(draw)
         print(f"cuts {self.cuts}, {self.lost} sectors and names lost, {self.damaged} segments damaged, "
               f"{self.accepted} requests accepted", file=sys.stderr)  # fmt: skip
-        self.assertGreater(self.lost, 0)
-        self.assertGreater(self.accepted, 0)
+        if LONG:  # of five cuts each may fall between two operations
+            self.assertGreater(self.lost, 0)
 
     def test_a_disk_that_never_syncs_is_noticed(self) -> None:
         draw = random.Random(11)
@@ -286,8 +294,7 @@ class Damaged(unittest.TestCase):
         with Desk(brokers=NOBODY, more="spool_bytes_max: 2MiB") as desk:
             ledger = Ledger(desk)
             process = desk.start()
-            while sum(map(len, segments(desk.folder / "spool").values())) < 1_700_000:
-                self.assertEqual({200}, set(ledger.load(4, 10, draw)))
+            fill(desk, ledger, draw, 1_700_000)
             process.kill()
             (desk.folder / "spool" / "cursor").write_bytes(b"no cursor, but as long as one is.")
             hurt, lost = {}, set()
@@ -327,10 +334,9 @@ class WrongConfig(unittest.TestCase):
             self.assertIn("spool_bytes_max: 2MiB", right)
             desk.config.write_text(right.replace(there, NOBODY))
             process = desk.start()
-            self.assertEqual({200}, set(ledger.load(12, 20, draw, 7000)))
+            fill(desk, ledger, draw, 1_200_000)
             process.kill()
             before = self.everything(desk)
-            self.assertGreater(sum(len(data or b"") for data in before.values()), 300_000)
             (desk.folder / "file").write_text("")
             away = right.replace(there, NOBODY)
             for old, new in (
@@ -356,8 +362,10 @@ class WrongConfig(unittest.TestCase):
             with self.subTest("a spool smaller than what is in it"):
                 desk.config.write_text(away.replace("2MiB", "1MiB"))
                 process = desk.launch()
-                until("an answer", 30, lambda: desk.readyz()[0] == 503)
-                process.kill()
+                try:
+                    until("not ready", 30, lambda: desk.readyz()[0] == 503)
+                finally:
+                    process.kill()
                 self.assertEqual(before, self.everything(desk))
             with self.subTest("an address that is taken"), socket.create_server(("127.0.0.1", desk.port)):
                 desk.config.write_text(away)
