@@ -36,34 +36,81 @@ static rd_kafka_t *producer(const char *id)
 	return rk;
 }
 
-/* Puts an offset of the correlators into a transaction. */
-static void begin_offsets(rd_kafka_t *rk, int64_t offset)
+/* Puts an offset of the correlators into the transaction, for the first n partitions. */
+static void send_offsets(rd_kafka_t *rk, int64_t offset, unsigned n)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
 	rd_kafka_consumer_group_metadata_t *group;
 	char name[256];
 
 	snprintf(name, sizeof(name), "%scorrelate", prefix);
 	group = rd_kafka_consumer_group_metadata_new(name);
 	snprintf(name, sizeof(name), "%sevents", prefix);
-	rd_kafka_topic_partition_list_add(list, name, 0)->offset = offset;
-	CHECK(!rd_kafka_begin_transaction(rk));
+	for (unsigned i = 0; i < n; i++)
+		rd_kafka_topic_partition_list_add(list, name, (int32_t)i)->offset = offset;
 	CHECK(!rd_kafka_send_offsets_to_transaction(rk, list, group, 10000));
 	rd_kafka_consumer_group_metadata_destroy(group);
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
-void hold_offset(void)
+static void begin_offsets(rd_kafka_t *rk, int64_t offset)
 {
-	rd_kafka_t *rk = producer("fault-hold");
+	CHECK(!rd_kafka_begin_transaction(rk));
+	send_offsets(rk, offset, 1);
+}
+
+/* A message that nobody wants into each partition; returns when the broker has them. */
+static void put_messages(rd_kafka_t *rk, const char *topic)
+{
+	char name[256], text[] = "nobody";
+
+	snprintf(name, sizeof(name), "%s%s", prefix, topic);
+	for (unsigned i = 0; i < partitions; i++)
+		CHECK(!rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(name),
+					 RD_KAFKA_V_PARTITION((int32_t)i), RD_KAFKA_V_KEY(text, 6),
+					 RD_KAFKA_V_VALUE(text, 6), RD_KAFKA_V_END));
+	CHECK(!rd_kafka_flush(rk, 20000));
+}
+
+/* Until the input ends; then it is aborted, as the broker does when its time is over. */
+static void hold(rd_kafka_t *rk)
+{
 	char c;
 
-	begin_offsets(rk, 0);
 	CHECK(write(1, "held\n", 5) == 5);
 	while (read(0, &c, 1) > 0)
 		;
 	rd_kafka_abort_transaction(rk, 10000);
 	rd_kafka_destroy(rk);
+}
+
+void hold_offset(void)
+{
+	rd_kafka_t *rk = producer("fault-hold");
+
+	begin_offsets(rk, 0);
+	hold(rk);
+}
+
+void hold_messages(void)
+{
+	rd_kafka_t *rk = producer("fault-hold-messages");
+
+	CHECK(!rd_kafka_begin_transaction(rk));
+	put_messages(rk, "calls");
+	put_messages(rk, "state");
+	hold(rk);
+}
+
+void hold_all(void)
+{
+	rd_kafka_t *rk = producer("fault-hold-all");
+
+	CHECK(!rd_kafka_begin_transaction(rk));
+	put_messages(rk, "calls");
+	put_messages(rk, "state");
+	send_offsets(rk, 0, partitions);
+	hold(rk);
 }
 
 void move_offset_away(void)
@@ -73,6 +120,33 @@ void move_offset_away(void)
 	begin_offsets(rk, 1000000);
 	CHECK(!rd_kafka_commit_transaction(rk, 10000));
 	rd_kafka_destroy(rk);
+}
+
+static int64_t end_of(const char *level, const char *topic, int32_t partition)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	char text[256], name[256];
+	int64_t low, high;
+	rd_kafka_t *rk;
+
+	rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text, sizeof(text));
+	rd_kafka_conf_set(conf, "isolation.level", level, text, sizeof(text));
+	rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+	CHECK(rk);
+	snprintf(name, sizeof(name), "%s%s", prefix, topic);
+	CHECK(!rd_kafka_query_watermark_offsets(rk, name, partition, &low, &high, 20000));
+	rd_kafka_destroy(rk);
+	return high;
+}
+
+void tell_open(void)
+{
+	for (unsigned i = 0; i < partitions; i++) {
+		int64_t stable = end_of("read_committed", "state", (int32_t)i);
+
+		if (stable != end_of("read_uncommitted", "state", (int32_t)i))
+			printf("%u\n", i);
+	}
 }
 
 /* Waits for the answer to what was asked for. */
@@ -127,6 +201,29 @@ void make_calls_anew(void)
 	drop_topic("calls");
 	drop_topic("tasks");
 	make_topics();
+}
+
+void make_small_state(void)
+{
+	static const char *const settings[][2] = {
+		{ "cleanup.policy", "compact" },    { "segment.ms", "300" },
+		{ "segment.bytes", "1048576" },     { "min.cleanable.dirty.ratio", "0.01" },
+		{ "delete.retention.ms", "100" },   { "min.compaction.lag.ms", "0" },
+		{ "max.compaction.lag.ms", "500" }, { "max.message.bytes", "4194304" },
+	};
+	rd_kafka_t *rk = producer(NULL);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	rd_kafka_NewTopic_t *topic;
+	char name[256];
+
+	snprintf(name, sizeof(name), "%sstate", prefix);
+	topic = rd_kafka_NewTopic_new(name, (int)partitions, 1, NULL, 0);
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		CHECK(!rd_kafka_NewTopic_set_config(topic, settings[i][0], settings[i][1]));
+	rd_kafka_CreateTopics(rk, &topic, 1, NULL, queue);
+	answered(queue);
+	rd_kafka_NewTopic_destroy(topic);
+	rd_kafka_destroy(rk);
 }
 
 void grow_events(void)

@@ -13,8 +13,14 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } faults[] = {
-	{ "hold-offset", hold_offset },           { "move-offset-away", move_offset_away },
-	{ "make-events-anew", make_events_anew }, { "make-calls-anew", make_calls_anew },
+	{ "hold-offset", hold_offset },
+	{ "hold-messages", hold_messages },
+	{ "hold-all", hold_all },
+	{ "tell-open", tell_open },
+	{ "move-offset-away", move_offset_away },
+	{ "make-events-anew", make_events_anew },
+	{ "make-calls-anew", make_calls_anew },
+	{ "make-small-state", make_small_state },
 	{ "grow-events", grow_events },
 };
 

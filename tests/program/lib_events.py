@@ -97,11 +97,12 @@ class Feed:
         words = ["kcat", "-P", "-b", office.brokers, "-t", f"{office.prefix}events", "-K", "\t"]
         words += ["-X", "topic.partitioner=murmur2_random", "-X", "enable.idempotence=true"]
         words += ["-X", "linger.ms=5", "-X", "message.timeout.ms=120000", "-z", "lz4"]
+        self.words = words
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE)
         self.sent: list[Event] = []
 
     def send(self, events: Iterable[Event]) -> None:
-        """Hands these over; they leave within moments."""
+        """Hands these over; they leave within moments, but kcat may hold the last two back (flush)."""
         assert self.process.stdin is not None
         rows = list(events)
         lines = (f"{key}\t{json.dumps(value, separators=(',', ':'))}\n" for key, value in rows)
@@ -115,6 +116,12 @@ class Feed:
         self.process.stdin.close()
         if self.process.wait(120) != 0:
             raise RuntimeError("kcat could not produce")
+
+
+    def flush(self) -> None:
+        """Returns when the broker has them all; more may follow."""
+        self.close()
+        self.process = subprocess.Popen(self.words, stdin=subprocess.PIPE)
 
 
 class Reader:
