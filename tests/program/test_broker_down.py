@@ -15,6 +15,7 @@ from lib_cs import Broker, Office, Process, get, until
 
 LONG = bool(os.environ.get("CALLSTREAM_LONG"))
 ROLES = ("ingest", "correlate", "deliver")
+SPOOLED = "callstream_spool_appended_total"
 _SENDER = ("--retry-503", "--retry-lost", "--timeout", "10")
 
 
@@ -53,8 +54,8 @@ class BrokerKilled(unittest.TestCase):
                 committed(office, "correlate", 5)
                 time.sleep(rng.uniform(0.0, 0.3))  # a random moment, not a wait for something
                 broker.kill()
-                spooled = office.metric("ingest", "callstream_spool_appended_total")
-                until("what is spooled", 60, lambda: office.metric("ingest", "callstream_spool_appended_total") > spooled)
+                spooled = office.metric("ingest", SPOOLED)
+                until("what is spooled", 60, lambda: office.metric("ingest", SPOOLED) > spooled)
                 self.assertTrue(sender.running(), "the load should outlast the broker")
                 broker.start()
                 office.ready(*ROLES, seconds=90)

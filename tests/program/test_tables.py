@@ -139,7 +139,8 @@ class FullTable(unittest.TestCase):
                 self.fill(office, feed, reader, sessions)
                 feed.send(end(session) for session in sessions)
                 feed.flush()
-                until("every end", 60, lambda: len(reader.rows()) + len(dead.rows()) == 2 * self.calls - self.still(reader))
+                whole = 2 * self.calls
+                until("every end", 60, lambda: len(reader.rows()) + len(dead.rows()) + self.still(reader) == whole)
                 self.check_account(office, reader, dead, sessions)
                 until("room", 30, lambda: office.metric("correlate", "callstream_correlate_calls_remembered") == 0)
                 after = stream(rng, self.most // 4, "after")
@@ -231,6 +232,12 @@ class OpenCalls(unittest.TestCase):
         return dump if dump.open_calls() == self.count else None
 
 
+def make_small_state(office: Office) -> None:
+    """Topic state as nobody would have it but a test."""
+    words = [str(BINARY.with_name("fault_probe")), "make-small-state", office.prefix, str(PARTITIONS)]
+    subprocess.run(words, check=True, timeout=60, env={**os.environ, "CALLSTREAM_BROKERS": office.brokers})
+
+
 class Compacted(unittest.TestCase):
     """The broker compacts topic state at once, in tiny segments. A call's events come at such a pace
     that its slice is written several times."""
@@ -266,8 +273,7 @@ class Compacted(unittest.TestCase):
                     office.write_config(ACCOUNTS)
                     # Calls leave the table soon, so that there are blocks of the closed index, too.
                     change(office, "remember_closed: 10m", "remember_closed: 1s")
-                    words = [str(BINARY.with_name("fault_probe")), "make-small-state", office.prefix, str(PARTITIONS)]
-                    subprocess.run(words, check=True, timeout=60, env={**os.environ, "CALLSTREAM_BROKERS": broker.address})
+                    make_small_state(office)
                     office.role("correlate")
                     office.ready("correlate")
                     feed, reader = Feed(office), Reader(office, "calls")
