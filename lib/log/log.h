@@ -47,6 +47,11 @@ struct log_msg {
 #define LOG_BEGIN         (-2)
 #define LOG_END           (-1)
 
+/* How long a worker that says nothing stays a member, and how often it says something, where
+ * kafka.properties (session.timeout.ms, heartbeat.interval.ms) do not ask for something else. */
+#define LOG_SESSION_MS   10000
+#define LOG_HEARTBEAT_MS 1000
+
 /* ---- the handle ---- */
 
 struct log;

@@ -9,11 +9,9 @@
 #include "base/slog.h"
 #include "role/deliver_priv.h"
 
-#define COMMIT_EVERY_MS  100   /* of ledger entries and offsets */
-#define COMMIT_IDLE_MS   5     /* of routed tasks, when nothing more comes */
-#define TXN_MESSAGES_MAX 2000  /* of input, in one transaction */
-#define SESSION_MS       10000 /* as lib/log/kafka sets them, where the config does not */
-#define HEARTBEAT_MS     1000
+#define COMMIT_EVERY_MS  100  /* of ledger entries and offsets */
+#define COMMIT_IDLE_MS   5    /* of routed tasks, when nothing more comes */
+#define TXN_MESSAGES_MAX 2000 /* of input, in one transaction */
 
 void deliver_began(struct deliver_worker *w)
 {
@@ -190,8 +188,8 @@ static int64_t property_ms(const struct deliver_worker *w, const char *key, int6
 /* How long a proof lasts. The session began with the last heartbeat, which may lie before it. */
 static int64_t proof_ms(const struct deliver_worker *w)
 {
-	int64_t session_ms = property_ms(w, "session.timeout.ms", SESSION_MS);
-	int64_t heartbeat_ms = property_ms(w, "heartbeat.interval.ms", HEARTBEAT_MS);
+	int64_t session_ms = property_ms(w, "session.timeout.ms", LOG_SESSION_MS);
+	int64_t heartbeat_ms = property_ms(w, "heartbeat.interval.ms", LOG_HEARTBEAT_MS);
 
 	return MAX(session_ms - heartbeat_ms - session_ms / 10, session_ms / 4);
 }

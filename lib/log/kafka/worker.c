@@ -85,7 +85,7 @@ static bool is_member_name(const char *text)
 
 static int make_consumer(struct worker *w, const char *role, const char *transactional_id)
 {
-	char bytes[16];
+	char bytes[16], session_ms[16], heartbeat_ms[16];
 	const struct kafka_setting settings[] = {
 		{ "group.id", w->group },
 		{ "partition.assignment.strategy", "cooperative-sticky" },
@@ -95,8 +95,8 @@ static int make_consumer(struct worker *w, const char *role, const char *transac
 		{ "enable.partition.eof", "true" },
 		{ "auto.offset.reset", "earliest" },
 		/* rules.md 9. Who comes back under its name does not wait for it. */
-		{ "session.timeout.ms", "10000" },
-		{ "heartbeat.interval.ms", "1000" },
+		{ "session.timeout.ms", session_ms },
+		{ "heartbeat.interval.ms", heartbeat_ms },
 		/* Taking partitions over runs inside a poll and may wait for transactions. */
 		{ "max.poll.interval.ms", "300000" },
 		{ "fetch.wait.max.ms", "100" },
@@ -114,6 +114,8 @@ static int make_consumer(struct worker *w, const char *role, const char *transac
 	    (int)sizeof(w->group))
 		return -EINVAL;
 	snprintf(bytes, sizeof(bytes), "%u", KAFKA_TOPIC_BYTES_MAX);
+	snprintf(session_ms, sizeof(session_ms), "%d", LOG_SESSION_MS);
+	snprintf(heartbeat_ms, sizeof(heartbeat_ms), "%d", LOG_HEARTBEAT_MS);
 	r = kafka_conf_new(w->k, settings, NULL, &conf);
 	if (r < 0)
 		return r;
