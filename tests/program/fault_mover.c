@@ -6,19 +6,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "check.h"
 #include "log/log.h"
 
 char prefix[128];
 const char *brokers;
 unsigned partitions = 1;
-
-#define CHECK(ok)                                                                                  \
-	do {                                                                                       \
-		if (!(ok)) {                                                                       \
-			fprintf(stderr, "%s:%d: not so: %s\n", __func__, __LINE__, #ok);           \
-			exit(1);                                                                   \
-		}                                                                                  \
-	} while (0)
 
 static rd_kafka_t *producer(const char *id)
 {

@@ -11,20 +11,13 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "check.h"
 #include "log/log.h"
 
 #define PARTS 4
 
 extern char prefix[64];
 extern struct cfg cfg;
-
-#define CHECK(ok)                                                                                  \
-	do {                                                                                       \
-		if (!(ok)) {                                                                       \
-			fprintf(stderr, "%s:%d: not so: %s\n", __func__, __LINE__, #ok);           \
-			exit(1);                                                                   \
-		}                                                                                  \
-	} while (0)
 
 struct mover {
 	struct log *log;

@@ -11,20 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "check.h"
 #include "log/log.h"
 
 #define PARTS       4
 #define PLAYERS_MAX 8
 #define SESSION_MS  3000
 #define LIST_MAX    8
-
-#define CHECK(ok)                                                                                  \
-	do {                                                                                       \
-		if (!(ok)) {                                                                       \
-			fprintf(stderr, "%s:%d: not so: %s\n", __func__, __LINE__, #ok);           \
-			exit(1);                                                                   \
-		}                                                                                  \
-	} while (0)
 
 enum what {
 	DO_SETUP, /* flag: topic state with small segments */

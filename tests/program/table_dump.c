@@ -15,17 +15,10 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
+#include "check.h"
 #include "role/read_on.h"
 #include "role/restore.h"
 #include "role/takeover.h"
-
-#define CHECK(ok)                                                                                  \
-	do {                                                                                       \
-		if (!(ok)) {                                                                       \
-			fprintf(stderr, "%s:%d: not so: %s\n", __func__, __LINE__, #ok);           \
-			exit(1);                                                                   \
-		}                                                                                  \
-	} while (0)
 
 struct dump {
 	struct log *log;
