@@ -214,6 +214,18 @@ static void do_owned(struct player *p, struct answer *ret)
 	}
 }
 
+/* A client that is asking where a partition begins takes no other place meanwhile. */
+static int do_seek(struct player *p, const struct order *o)
+{
+	int64_t deadline_ms = soon(p, o->ms);
+	int err;
+
+	do
+		err = log_worker_seek(p->w, o->topic, o->partition, o->from);
+	while (err == -EAGAIN && p->now_ms() < deadline_ms);
+	return err;
+}
+
 static int on_worker(struct player *p, const struct order *o, struct answer *ret)
 {
 	switch (o->what) {
@@ -240,7 +252,7 @@ static int on_worker(struct player *p, const struct order *o, struct answer *ret
 	case DO_SET_COMMITTED:
 		return log_set_committed(p->w, o->topic, o->partition, soon(p, o->ms), o->from);
 	case DO_SEEK:
-		return log_worker_seek(p->w, o->topic, o->partition, o->from);
+		return do_seek(p, o);
 	case DO_PAUSE:
 		return log_worker_pause(p->w, o->topic, o->partition, o->flag);
 	case DO_LAG:

@@ -5,9 +5,11 @@
 
 static struct order seek(int32_t partition, int64_t offset)
 {
-	return (struct order){
-		.what = DO_SEEK, .topic = TOPIC_EVENTS, .partition = partition, .from = offset
-	};
+	return (struct order){ .what = DO_SEEK,
+			       .topic = TOPIC_EVENTS,
+			       .partition = partition,
+			       .from = offset,
+			       .ms = 30000 };
 }
 
 static struct order pause_it(int32_t partition, bool pause)
@@ -68,7 +70,8 @@ void scenario_seek(void)
 	int a = alone(), b = new_player();
 
 	join(b, "b", false);
-	say_ask(b, "seek before it has joined", seek(1, 3));
+	say_ask(b, "seek before it has joined",
+		(struct order){ .what = DO_SEEK, .topic = TOPIC_EVENTS, .partition = 1 });
 	say_ask(b, "pause before it has joined", pause_it(1, true));
 	say_ask(a, "seek to 3", seek(1, 3));
 	say_poll(a, "next", 5000);
