@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import mmap
 import random
 import struct
 import subprocess
 import threading
 from pathlib import Path
-from typing import Any
 
 from disk_model import OPS
-from ingest_util import Desk, request
+from ingest_util import Desk, body, request
 from lib_cs import BINARY
 
 NOBODY = "127.0.0.1:1"  # no broker there
@@ -86,27 +84,13 @@ class Ledger:
         self.accepted: set[tuple[str, str]] = set()
         self.calls = 0
 
-    def body(self, call: str, leg: int, pad: int) -> bytes:
-        """A notification whose text is its own."""
-        fields: dict[str, Any] = {
-            "notification_mnemonic": "call_proceeding",
-            "call_session_id": call,
-            "leg_id": str(leg),
-            "notification_time": "2026-03-14 10:15:02",
-            "virtual_phone_number": "74951234567",
-            "contact_phone_number": "79161234567",
-            "direction": "in",
-            "pad": f"{call}-{leg} " * (pad // 8),
-        }
-        return json.dumps(fields).encode()
-
     async def lane(self, legs: int, pad: int) -> list[int]:
         """A call of its own; ends early when nobody answers. The statuses."""
         call, statuses = str(7000 + self.calls), []
         self.calls += 1
         connection = self.desk.connection(10)
         for leg in range(legs):
-            content = self.body(call, leg, pad)
+            content = body(call, leg, pad, f"{call}-{leg} ")  # a text of its own
             self.sent[call, str(leg)] = content
             answer = await connection.exchange(request(content))
             statuses.append(answer.status)

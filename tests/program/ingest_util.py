@@ -35,8 +35,8 @@ accounts:
 """
 
 
-def body(call: str, leg: int, pad: int = 0) -> bytes:
-    """A notification: leg of that number rings."""
+def body(call: str, leg: int, pad: int = 0, filler: str = "p") -> bytes:
+    """A notification: leg of that number rings. pad: more characters, of filler."""
     fields: dict[str, Any] = {
         "notification_mnemonic": "call_proceeding",
         "call_session_id": call,
@@ -47,7 +47,7 @@ def body(call: str, leg: int, pad: int = 0) -> bytes:
         "direction": "in",
     }
     if pad:
-        fields["pad"] = "p" * pad
+        fields["pad"] = (filler * (pad // len(filler) + 1))[:pad]
     return json.dumps(fields).encode()
 
 
