@@ -170,7 +170,7 @@ class Woken(unittest.TestCase):
                 time.sleep(rng.uniform(0.0, 0.1))  # a random moment, not a wait for something
                 return False
 
-            events = pour_until(feed, events, 400, stopped_in_its_transaction)
+            events = pour_until(feed, events, 70, stopped_in_its_transaction)
             self.assertTrue(events, "it was never stopped in a transaction")
             events = pour_until(feed, events, 150, lambda: owned <= taken(office.processes["one"]))
             n = commits(office, "one") + 3
