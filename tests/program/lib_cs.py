@@ -241,13 +241,13 @@ class Office:
         self.config.write_text(text, encoding="utf-8")
         return self.config
 
-    def send(self, *options: str, wait: bool = True) -> Process:
-        """Sends the traffic; the answers are in answers.jsonl."""
+    def send(self, *options: str, wait: bool = True, wave: Path | None = None) -> Process:
+        """Sends the traffic; the answers are in answers.jsonl. A wave has both in a folder of its own."""
         assert self.traffic is not None
-        words = [sys.executable, str(BENCH / "gen" / "send.py"), str(self.traffic / "traffic.jsonl")]
+        words = [sys.executable, str(BENCH / "gen" / "send.py"), str((wave or self.traffic) / "traffic.jsonl")]
         words += ["--to", f"http://127.0.0.1:{self.ports['ingest_port']}"]
-        words += ["--log", str(self.folder / "answers.jsonl"), *options]
-        process = self._start("sender", words)
+        words += ["--log", str((wave or self.folder) / "answers.jsonl"), *options]
+        process = self._start(wave.name if wave else "sender", words)
         if wait:
             process.process.wait(240)
         return process
