@@ -255,10 +255,13 @@ static int add_by_name(void *arg, const char *name)
 		return 0;
 	path_of(s, path, name);
 	fd = s->io.open(s->io.arg, path, O_RDONLY);
-	if (fd < 0)
-		return fd;
-	err = s->io.size(s->io.arg, fd, &size);
-	s->io.close(s->io.arg, fd);
+	err = fd < 0 ? fd : s->io.size(s->io.arg, fd, &size);
+	if (fd >= 0)
+		s->io.close(s->io.arg, fd);
+	if (err == -EIO) {
+		size = 0; /* the reader meets it again, as damage */
+		err = 0;
+	}
 	return err ? err : spool_segment_add(s, id, size, true);
 }
 

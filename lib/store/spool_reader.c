@@ -123,10 +123,13 @@ static int read_failed(struct spool *s, const struct segment *seg, uint64_t at, 
 	return 0;
 }
 
-/* A file that is not there will not come; for all else there is hope. */
+/* A file that is not there will not come, one that the disk does not give is tried for a while; for
+ * all else there is hope. */
 static int open_failed(struct spool *s, const struct segment *seg, int err)
 {
-	if (err != -ENOENT || !seg->sealed)
+	bool lost = err == -ENOENT || (err == -EIO && ++s->reader.tries >= TRIES_MAX);
+
+	if (!lost || !seg->sealed)
 		return err;
 	mark_damaged(s, seg->size);
 	pass(s);

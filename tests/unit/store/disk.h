@@ -40,6 +40,7 @@ struct disk {
 	atomic_int fail_for[DISK_OPS_N]; /* how many in a row */
 	atomic_int err[DISK_OPS_N];
 	atomic_long short_write; /* a failing pwrite writes that much before */
+	const char *bad_name;    /* what ends so cannot be opened: -EIO; NULL none */
 	char dir[64];
 };
 
@@ -66,8 +67,11 @@ static inline void disk_heal(struct disk *d, enum disk_op op)
 
 static inline int disk_open(void *arg, const char *path, int flags)
 {
-	int err = disk_fault(arg, DISK_OPEN);
+	struct disk *d = arg;
+	int err = disk_fault(d, DISK_OPEN);
 
+	if (d->bad_name && slice_ends(slice_of(path), slice_of(d->bad_name)))
+		return -EIO;
 	return err ? err : spool_io_posix.open(NULL, path, flags);
 }
 

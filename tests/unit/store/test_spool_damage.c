@@ -538,6 +538,36 @@ static void no_way_for_a_while(void **state)
 	check_aside(h, hurt, h->first.n, true);
 }
 
+/* A segment that cannot even be opened is set aside unread; what is behind it is served. */
+static void a_segment_that_cannot_be_opened(void **state)
+{
+	struct house *h = *state;
+	struct spool_entry entry;
+	struct spool *s;
+	char name[64];
+	unsigned served = 0;
+	int tries = 0, got;
+
+	write_segment(&h->first, ID, 5, 30);
+	write_segment(&h->next, NEXT_ID, 2, 10);
+	put_segments(h, h->first.bytes, h->first.n);
+	snprintf(name, sizeof(name), "%016" PRIx64 ".seg", ID);
+	h->disk->bad_name = name;
+	s = open_house(h);
+	while ((got = spool_next(s, &entry)) != 0 && tries < 100) {
+		if (got > 0)
+			spool_done(s, &entry.end);
+		served += got > 0;
+		tries = got < 0 ? tries + 1 : 0;
+	}
+	assert_int_equal(got, 0);
+	assert_int_equal(served, 2);
+	assert_true(spool_is_empty(s));
+	spool_close(s);
+	h->disk->bad_name = NULL;
+	check_aside(h, h->first.bytes, h->first.n, true);
+}
+
 /* A rejected record that found no room in rejected/ is still there after a restart. */
 static void rejected_without_room_and_a_restart(void **state)
 {
@@ -617,6 +647,7 @@ int main(void)
 		IN_HOUSE(a_restart_on_the_way),
 		IN_HOUSE(no_way_to_set_it_aside),
 		IN_HOUSE(no_way_for_a_while),
+		IN_HOUSE(a_segment_that_cannot_be_opened),
 		IN_HOUSE(rejected_without_room_and_a_restart),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
