@@ -107,6 +107,7 @@ static int commit(struct correlate_worker *w, size_t n)
 	if (n)
 		tell_commit(w, rc);
 	if (rc == 0) {
+		w->aborts = 0;
 		w->began_ms = 0;
 		w->txn_began_us = 0;
 		w->batch_events = 0;

@@ -21,6 +21,7 @@
 #define BACKOFF_MS_MAX   5000
 #define STUCK_MS         15000 /* what only an operator can mend */
 #define STEADY_MS        30000 /* a life this long was a good one */
+#define ABORTS_MAX       3     /* in a row, then the life ends */
 
 static bool stopped(const struct correlate_worker *w)
 {
@@ -33,6 +34,14 @@ static void say(struct correlate_worker *w, bool ready, const char *why)
 	w->ready = ready;
 	snprintf(w->why, sizeof(w->why), "worker %u: %s", w->index, why);
 	pthread_mutex_unlock(&w->lock);
+}
+
+static void rest(struct correlate_worker *w, int64_t ms)
+{
+	int64_t until_ms = clock_mono_ms() + ms;
+
+	while (!stopped(w) && clock_mono_ms() < until_ms)
+		nanosleep(&(struct timespec){ 0, 20 * 1000000 }, NULL);
 }
 
 /* ---- events ---- */
@@ -160,34 +169,43 @@ static int refuse_grown(struct correlate_worker *w, const struct log_part *part)
 	return -EPROTO;
 }
 
-static int take(struct correlate_worker *w, struct log_part *parts, size_t parts_n)
+/* The jobs, of which the first jobs_n are filled in. */
+static int take(struct correlate_worker *w, size_t jobs_n)
 {
 	const struct takeover t = { w->log, w->worker, &w->env, &w->stop };
 	struct takeover_job *jobs = w->jobs;
+	int rc;
+
+	for (size_t i = 0; i < jobs_n; i++)
+		drop(w, jobs[i].partition);
+	rc = takeover(&t, jobs, jobs_n);
+	FAULT(takeover_done);
+	for (size_t i = 0; i < jobs_n && rc == 0; i++)
+		w->parts[jobs[i].partition] = jobs[i].ret;
+	for (size_t i = 0; i < jobs_n && rc < 0; i++) {
+		if (jobs[i].rc != rc)
+			continue;
+		tell_refused(w, &jobs[i]);
+		break;
+	}
+	return rc;
+}
+
+static int take_given(struct correlate_worker *w, struct log_part *parts, size_t parts_n)
+{
 	int rc;
 
 	for (size_t i = 0; i < parts_n; i++) {
 		if ((size_t)parts[i].partition >= w->parts_n)
 			return refuse_grown(w, &parts[i]);
 	}
-	for (size_t i = 0; i < parts_n; i++) {
-		drop(w, parts[i].partition);
-		jobs[i] = (struct takeover_job){ .partition = parts[i].partition,
-						 .committed_known = true,
-						 .committed = parts[i].offset };
-	}
-	rc = takeover(&t, jobs, parts_n);
-	FAULT(takeover_done);
-	for (size_t i = 0; i < parts_n && rc == 0; i++) {
-		w->parts[parts[i].partition] = jobs[i].ret;
-		parts[i].offset = jobs[i].ret->next;
-	}
-	for (size_t i = 0; i < parts_n && rc < 0; i++) {
-		if (jobs[i].rc != rc)
-			continue;
-		tell_refused(w, &jobs[i]);
-		break;
-	}
+	for (size_t i = 0; i < parts_n; i++)
+		w->jobs[i] = (struct takeover_job){ .partition = parts[i].partition,
+						    .committed_known = true,
+						    .committed = parts[i].offset };
+	rc = take(w, parts_n);
+	for (size_t i = 0; i < parts_n && rc == 0; i++)
+		parts[i].offset = w->parts[parts[i].partition]->next;
 	return rc;
 }
 
@@ -202,7 +220,7 @@ static int on_assigned(void *arg, struct log_part *parts, size_t parts_n)
 	if (rc == 0)
 		rc = correlate_commit(w);
 	if (rc == 0 && parts_n > 0)
-		rc = take(w, parts, parts_n);
+		rc = take_given(w, parts, parts_n);
 	if (rc == 0) {
 		say(w, true, "ready");
 		w->wake_ms = 0;
@@ -313,6 +331,62 @@ static int burst(struct correlate_worker *w)
 	return end_held(w);
 }
 
+static void begin_batch(struct correlate_worker *w)
+{
+	tally_reset(w->env.tally);
+	w->began_ms = 0;
+	w->txn_began_us = 0;
+	w->batch_events = w->batch_bytes = 0;
+	w->wake_ms = 0;
+	w->held_n = w->polled_n = 0;
+}
+
+static size_t plan_retake(struct correlate_worker *w)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->parts_n; i++) {
+		if (w->parts[i])
+			w->jobs[n++] = (struct takeover_job){ .partition = (int32_t)i };
+	}
+	return n;
+}
+
+/*
+ * After a transaction that does not stand: all partitions once more from what is committed. Mostly
+ * the group has moved on below it (design.md "Kafka" 6), so the member stays where it is.
+ */
+static int take_over_again(struct correlate_worker *w)
+{
+	int rc = log_txn_abort(w->worker);
+	size_t n;
+
+	metric_add(M_LOG_ERRORS, "correlate", "abort", 1);
+	log_msg_done(w->worker);
+	begin_batch(w);
+	say(w, false, "taking its partitions over again");
+	rest(w, BACKOFF_MS_MIN); /* the group may need a moment to tell what is ours */
+	n = plan_retake(w);
+	SLOG(SLOG_WARN, "transaction aborted, taking the partitions over again",
+	     SLOG_I("worker", w->index), SLOG_I("partitions", n));
+	if (rc == 0 && n)
+		rc = take(w, n);
+	for (size_t i = 0; i < w->parts_n && rc == 0; i++) {
+		if (w->parts[i])
+			rc = log_worker_seek(w->worker, TOPIC_EVENTS, (int32_t)i,
+					     w->parts[i]->next);
+	}
+	if (rc == 0)
+		say(w, true, "ready");
+	return rc;
+}
+
+/* Not what a hook met: then the client has its partitions without our yes. */
+static bool may_take_again(struct correlate_worker *w, int rc)
+{
+	return rc == -ECANCELED && w->broken == 0 && !stopped(w) && ++w->aborts < ABORTS_MAX;
+}
+
 static int work(struct correlate_worker *w)
 {
 	int rc = 0;
@@ -321,6 +395,8 @@ static int work(struct correlate_worker *w)
 		rc = burst(w);
 		if (rc == 0)
 			rc = look(w);
+		if (may_take_again(w, rc))
+			rc = take_over_again(w);
 	}
 	if (rc == 0)
 		rc = correlate_commit(w);
@@ -330,24 +406,15 @@ static int work(struct correlate_worker *w)
 	return rc;
 }
 
-static void begin_life(struct correlate_worker *w)
-{
-	tally_reset(w->env.tally);
-	w->broken = 0;
-	w->began_ms = 0;
-	w->txn_began_us = 0;
-	w->batch_events = w->batch_bytes = 0;
-	w->wake_ms = 0;
-	w->held_n = w->polled_n = 0;
-}
-
 static int live(struct correlate_worker *w)
 {
 	static const enum topic topics[] = { TOPIC_EVENTS };
 	const struct log_worker_hooks hooks = { w, on_assigned, on_revoked };
 	int rc;
 
-	begin_life(w);
+	begin_batch(w);
+	w->broken = 0;
+	w->aborts = 0;
 	rc = log_worker_new(w->log, "correlate", w->transactional_id, topics, ARRAY_LEN(topics),
 			    &hooks, &w->worker);
 	if (rc < 0)
@@ -364,14 +431,6 @@ static int live(struct correlate_worker *w)
 }
 
 /* ---- the thread ---- */
-
-static void rest(struct correlate_worker *w, int64_t ms)
-{
-	int64_t until_ms = clock_mono_ms() + ms;
-
-	while (!stopped(w) && clock_mono_ms() < until_ms)
-		nanosleep(&(struct timespec){ 0, 20 * 1000000 }, NULL);
-}
 
 /* Why it waits, for /readyz; in the log once for each reason. */
 static void say_topics(struct correlate_worker *w, struct buf *problem, const char *otherwise)

@@ -2,9 +2,11 @@
  * correlate_worker.h - one thread of the correlator: a consumer in the group, a transactional
  * producer, and the partitions that the group gives it
  *
- * A life begins with new handles and no partitions and ends at the first error of the log or when
- * the worker is told to stop. Whatever went wrong, the answer is the same: drop all partitions,
- * leave the group, wait, begin a new life, which takes them over from what was committed.
+ * A life begins with new handles and no partitions and ends at an error of the log or when the
+ * worker is told to stop. Whatever went wrong, the answer is the same: drop all partitions and take
+ * them over from what was committed. After an aborted transaction the worker does so where it
+ * stands; after all else, or after some aborts in a row, it leaves the group, waits, and begins a
+ * new life.
  */
 #ifndef CS_ROLE_CORRELATE_WORKER_H
 #define CS_ROLE_CORRELATE_WORKER_H
@@ -48,6 +50,7 @@ struct correlate_worker {
 	struct wall_clock wall;
 	bool holds;           /* the log can hold messages while it is polled on */
 	int broken;           /* a hook's error: the life ends with it */
+	unsigned aborts;      /* since the last commit */
 	int64_t began_ms;     /* of the batch; 0: no event yet */
 	int64_t txn_began_us; /* 0: nothing produced yet */
 	size_t batch_events, batch_bytes;

@@ -41,9 +41,9 @@ struct mem_log {
 	pthread_mutex_t lock;
 	struct mem_topic topics[TOPICS_N], txn; /* txn: what is not committed yet */
 	int64_t committed;                      /* of events */
-	unsigned commits, aborts;
+	unsigned commits, aborts, workers;
 	struct mem_fault fail_commit, fail_produce, fail_committed, fail_high, fail_poll, fail_new,
-	    fail_setup;
+	    fail_setup, fail_seek;
 	unsigned fail_commit_after; /* commits that still go well */
 	bool lose;                  /* the next poll: the partition is lost */
 	bool revoke;                /* the next poll: it goes in order and comes again */
@@ -200,6 +200,9 @@ static inline int mem_worker_new(struct log *log, const char *role, const char *
 		return err;
 	w = calloc(1, sizeof(*w));
 	*w = (struct mem_worker){ .base = { log->ops }, .m = m, .hooks = *hooks };
+	pthread_mutex_lock(&m->lock);
+	m->workers++;
+	pthread_mutex_unlock(&m->lock);
 	*ret = &w->base;
 	return 0;
 }
@@ -292,6 +295,19 @@ static inline int64_t mem_lag(struct log_worker *base, enum topic topic, int32_t
 	lag = mem_end(&w->m->topics[TOPIC_EVENTS]) - w->next;
 	pthread_mutex_unlock(&w->m->lock);
 	return lag;
+}
+
+static inline int mem_seek(struct log_worker *base, enum topic topic, int32_t partition,
+			   int64_t offset)
+{
+	struct mem_worker *w = mem_worker_of(base);
+
+	(void)topic;
+	(void)partition;
+	if (!w->assigned)
+		return -EAGAIN;
+	w->next = MAX(offset, w->m->topics[TOPIC_EVENTS].first);
+	return mem_fails_now(w->m, &w->m->fail_seek);
 }
 
 static inline int mem_produce(struct log_worker *base, enum topic topic, int32_t partition,
@@ -452,6 +468,7 @@ static const struct log_ops mem_ops = {
 	.worker_poll_held = mem_poll, /* its bytes stay where they are */
 	.msg_done = mem_done,
 	.worker_lag = mem_lag,
+	.worker_seek = mem_seek,
 	.txn_produce = mem_produce,
 	.txn_commit = mem_commit,
 	.txn_abort = mem_abort,

@@ -189,12 +189,24 @@ static void an_undisturbed_life(void **state)
 struct fault_case {
 	const char *name;
 	void (*inject)(struct mem_log *f);
+	bool stays; /* in the group, with the handles it has */
 };
 
 static void refuse_commit(struct mem_log *f)
 {
 	f->fail_commit_after = 1;
 	f->fail_commit = (struct mem_fault){ 2, -ECANCELED };
+}
+
+static void refuse_commits(struct mem_log *f)
+{
+	f->fail_commit = (struct mem_fault){ 3, -ECANCELED };
+}
+
+static void refuse_commit_and_seek(struct mem_log *f)
+{
+	f->fail_commit = (struct mem_fault){ 1, -ECANCELED };
+	f->fail_seek = (struct mem_fault){ 1, -EAGAIN };
 }
 
 static void fence(struct mem_log *f)
@@ -205,6 +217,11 @@ static void fence(struct mem_log *f)
 static void refuse_produce(struct mem_log *f)
 {
 	f->fail_produce = (struct mem_fault){ 3, -ECANCELED };
+}
+
+static void refuse_to_produce_once(struct mem_log *f)
+{
+	f->fail_produce = (struct mem_fault){ 1, -ECANCELED };
 }
 
 static void refuse_worker(struct mem_log *f)
@@ -251,17 +268,20 @@ static void leave_out(struct mem_log *f)
 }
 
 static const struct fault_case fault_cases[] = {
-	{ "a transaction is aborted twice", refuse_commit },
-	{ "the producer is fenced", fence },
-	{ "producing fails", refuse_produce },
-	{ "a new worker cannot be made at once", refuse_worker },
-	{ "the consumer breaks", break_poll },
-	{ "the broker is away for a moment", delay_poll },
-	{ "the offset is hidden in a transaction", hide_offset },
-	{ "the end of state cannot be asked at once", hide_end },
-	{ "the partition is lost", lose },
-	{ "the partition goes in order and comes again", revoke },
-	{ "the client leaves an event out", leave_out },
+	{ "a transaction is aborted twice", refuse_commit, true },
+	{ "transactions are aborted in a row", refuse_commits, false },
+	{ "after an abort the place is not found again", refuse_commit_and_seek, false },
+	{ "the producer is fenced", fence, false },
+	{ "producing fails", refuse_produce, false },
+	{ "producing fails once", refuse_to_produce_once, true },
+	{ "a new worker cannot be made at once", refuse_worker, false },
+	{ "the consumer breaks", break_poll, false },
+	{ "the broker is away for a moment", delay_poll, true },
+	{ "the offset is hidden in a transaction", hide_offset, false },
+	{ "the end of state cannot be asked at once", hide_end, false },
+	{ "the partition is lost", lose, false },
+	{ "the partition goes in order and comes again", revoke, true },
+	{ "the client leaves an event out", leave_out, true },
 };
 
 static unsigned count_setups_left(struct state *s)
@@ -270,6 +290,16 @@ static unsigned count_setups_left(struct state *s)
 
 	pthread_mutex_lock(&s->f.lock);
 	n = s->f.fail_setup.n;
+	pthread_mutex_unlock(&s->f.lock);
+	return n;
+}
+
+static unsigned count_workers(struct state *s)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&s->f.lock);
+	n = s->f.workers;
 	pthread_mutex_unlock(&s->f.lock);
 	return n;
 }
@@ -288,6 +318,7 @@ static void run_fault(void **state)
 	pthread_mutex_unlock(&s->f.lock);
 	put_calls(s, CALLS);
 	wait_for_records(s, s->calls);
+	assert_int_equal(fault->stays, count_workers(s) == 1);
 	put_calls(s, CALLS);
 	finish(s);
 }
@@ -409,11 +440,11 @@ static void forget_offset(struct mem_log *f)
 }
 
 static const struct fault_case spoil_cases[] = {
-	{ "an offset before the journal", spoil_offset },
-	{ "an offset past the end of events", move_offset_away },
-	{ "no journal", spoil_journal },
-	{ "a spoilt slice", spoil_slice },
-	{ "no offset", forget_offset },
+	{ "an offset before the journal", spoil_offset, false },
+	{ "an offset past the end of events", move_offset_away, false },
+	{ "no journal", spoil_journal, false },
+	{ "a spoilt slice", spoil_slice, false },
+	{ "no offset", forget_offset, false },
 };
 
 static void run_spoilt(void **state)
